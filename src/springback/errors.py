@@ -1,0 +1,17 @@
+"""What a user is told when a request cannot be met."""
+
+
+class RefusedError(ValueError):
+    """Wrong usage or input, found before anything was written: exit code 2, no traceback.
+
+    `kind` is one short word for scripts (`data`, `model`, `option`, `memory`, `disk`, `run`, `network`, …);
+    `where` names the file and line, the option or the URL; `next` is what the user can do about it.
+    """
+
+    def __init__(self, message: str, *, kind: str, next: str, where: str | None = None) -> None:  # noqa: A002
+        super().__init__(message)
+        self.message, self.kind, self.next, self.where = message, kind, next, where
+
+
+class InterruptedRunError(Exception):
+    """The user stopped the run; what is stored stays, and the same command goes on: exit code 130."""
