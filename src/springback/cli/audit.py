@@ -1,0 +1,94 @@
+"""`springback audit`: align, reverse, measure, decide; or go on where it stopped."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from springback.cli.answer import Answer
+from springback.cli.options import COMMON, Common, Flat
+from springback.errors import RefusedError
+from springback.experiments.audit.config import Audit
+
+
+def app(
+    model: Annotated[str | None, Parameter(name="MODEL", help="The model under audit: the same as --model.")] = None,
+    /,
+    *,
+    config: Flat[Audit] = Audit(),
+    quick: Annotated[bool, Parameter(help="One size, fewer samples: about a minute and a half.")] = False,
+    thorough: Annotated[bool, Parameter(help="Three sizes, three seeds, all layers: for the night.")] = False,
+    plan: Annotated[bool, Parameter(help="Say what it would take, and run nothing.")] = False,
+    seed: Annotated[int | None, Parameter(help="One seed: the same as --seeds N.")] = None,
+    out: Annotated[Path | None, Parameter(help="Directory of the run; a run found there goes on.")] = None,
+    common: Common = COMMON,
+) -> Answer:
+    """Measure how deep an alignment goes and how easily it comes back out.
+
+    Without MODEL and data: the embedded model, aligned and reversed on film reviews. With --align: your data, MODEL is
+    the start. With --base: MODEL is an aligned model that exists. The presets --quick, --tiny and --thorough fill in
+    what you leave open.
+    """
+    del quick, thorough  # they have filled in the options before this is called (cli/presets.py)
+    asked = _seeded(_named(config, model), seed)
+    if plan:
+        return _planned(asked)
+    from springback.experiments.audit import outcome
+    from springback.experiments.audit.run import run_audit
+
+    done = run_audit(asked, out, quiet=common.quiet)
+    fine, why = outcome.reportable(done.run)
+    page = _page(done.run.path)
+    return Answer(
+        outcome.result(done.run, done.work_done, page),
+        lines=outcome.lines(done.run, page),
+        warnings=[*done.warnings, *([] if fine else [f"not reportable: {why}"])],
+        status="done" if fine else "not_reportable",
+        run=done.run.path,
+    )
+
+
+def _page(run: Path) -> str:
+    """The page of a finished run, written again only where it is missing."""
+    from springback.report.page import write_report
+
+    page = run / "report.html"
+    return str(page if page.exists() else write_report(run)[0])
+
+
+def _planned(config: Audit) -> Answer:
+    from springback.experiments.audit.estimate import estimate
+    from springback.experiments.audit.grid import grid
+    from springback.experiments.audit.run import announce, say
+    from springback.experiments.audit.sources import gather
+
+    announce(config, say)
+    points = grid(config)
+    expected = estimate(config, points, gather(config))
+    cells = [point.id for point in points.points()]
+    memory = [f"  memory: {expected.memory.sentence()}"]
+    rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
+    return Answer({"plan": {**expected.json(), "cells": cells}}, lines=[expected.sentence(), *memory, *rows])
+
+
+def _named(config: Audit, model: str | None) -> Audit:
+    if model is None:
+        return config
+    if config.model != _default("model"):
+        raise RefusedError("MODEL was given twice", kind="option", where="--model", next="Give MODEL or --model.")
+    return replace(config, model=model)
+
+
+def _seeded(config: Audit, seed: int | None) -> Audit:
+    if seed is None:
+        return config
+    if config.seeds != _default("seeds"):
+        raise RefusedError(
+            "--seed and --seeds were both given", kind="option", where="--seed", next="Give one of the two."
+        )
+    return replace(config, seeds=(seed,))
+
+
+def _default(name: str) -> object:
+    return next(field.default for field in fields(Audit) if field.name == name)

@@ -1,0 +1,1 @@
+"""The audit: does an alignment come back out, and how easily?"""

@@ -1,0 +1,122 @@
+"""What an audit is asked: every option with its unit and default. Torch-free, so `--help` is quick."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from springback.errors import RefusedError
+
+EMBEDDED = "smollm2-135m-instruct"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """One audit. Field docstrings are the help of the command line."""
+
+    model: str = EMBEDDED
+    """The model under audit: a directory, a hub id (`org/name@revision`) or an alias."""
+    base: str | None = None
+    """The model that MODEL was aligned from; MODEL is then read as it is and not aligned again."""
+    align: str | None = None
+    """File of wanted examples, or of preference pairs (chosen aligns, rejected reverses)."""
+    reverse: str | None = None
+    """File of opposite examples; matched to the wanted ones by prompt."""
+    align_sizes: tuple[int, ...] = (32, 128)
+    """Sizes of the alignment, in examples; nested, multiples of the batch."""
+    reverse_sizes: tuple[int, ...] = (8, 32, 64)
+    """Sizes of the reversal, in examples; nested, multiples of the batch."""
+    samples: int = 48
+    """Sampled answers at each point."""
+    pairs: int = 48
+    """Held-out matched pairs for the margin."""
+    neutral: int = 32
+    """Neutral texts for γ (fewer where the data has fewer)."""
+    max_new_tokens: int = 20
+    """Length of a sampled answer, in tokens."""
+    temperature: float = 1.0
+    """Sampling temperature; KL is always at 1."""
+    seeds: tuple[int, ...] = (0,)
+    """Seeds; from three on, intervals are over seeds."""
+    tuner: Literal["full", "lora"] = "full"
+    """Full tuning, or LoRA (extra `peft`)."""
+    rank: int = 8
+    """Rank of LoRA; without effect on full tuning, and refused there when changed."""
+    batch: int = 8
+    """Examples an optimiser step."""
+    learning_rate: float = 1e-4
+    """AdamW, constant after the warm-up."""
+    warmup_steps: int = 0
+    """Steps of linear warm-up, by step index: exact under nesting."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Compute type; auto is bfloat16 for an audit that trains, float32 for one that only reads."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto takes cuda, then mps, then cpu."""
+    score: str = "classifier"
+    """Scorer: `classifier`, `lexicon`, a Python FILE with score(texts), or `module:function`."""
+    layers: Literal["even", "all", "none"] = "even"
+    """Layers of the swap curve: about ten evenly spaced, all of them, or none."""
+    forced_tokens: tuple[int, ...] = (0, 1, 2, 4, 8)
+    """Tokens of the opposite answer forced before the model goes on (prefill curve)."""
+    keep_checkpoints: bool = False
+    """Keep the tuned weights, in our own layout; else they are deleted when the run is complete."""
+    trust_remote_code: bool = False
+    """Run Python code that comes with MODEL. Off unless asked for."""
+    tiny: bool = False
+    """A random model of 1 MB, no downloads: shows the pipeline, the figures mean nothing."""
+
+    def __post_init__(self) -> None:
+        _increasing("align-sizes", self.align_sizes, self.batch)
+        _increasing("reverse-sizes", self.reverse_sizes, self.batch)
+        for name in ("samples", "pairs", "max_new_tokens", "batch", "rank"):
+            if getattr(self, name) < 1:
+                raise _refused(name, f"must be at least 1, got {getattr(self, name)}")
+        if self.learning_rate <= 0 or self.temperature <= 0:
+            raise _refused("learning-rate or temperature", "must be greater than 0")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise _refused("seeds", f"must be distinct and at least one, got {self.seeds}")
+        if self.tuner == "full" and self.rank != 8:
+            raise _refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
+        if self.reverse and not self.align:
+            raise _refused(
+                "reverse", "needs the wanted examples too", "give --align FILE, or one file of preference pairs"
+            )
+        if self.tiny and self.base:
+            raise _refused("tiny", "is a model of its own and has no base", "leave --base or --tiny out")
+
+    @property
+    def trains(self) -> bool:
+        """Whether any weight is moved: always, but for a MODEL that is compared with its base and no data of the user's."""
+        return self.base is None or self.align is not None
+
+    @property
+    def built_in_data(self) -> bool:
+        return self.align is None
+
+
+PRESETS: dict[str, dict[str, object]] = {
+    "quick": {"align_sizes": (64,), "reverse_sizes": (16,), "samples": 32, "pairs": 48, "neutral": 16, "layers": "none",
+              "forced_tokens": (0, 4)},
+    "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 8, "pairs": 8, "neutral": 4,
+             "max_new_tokens": 12, "learning_rate": 1e-3, "dtype": "float32", "device": "cpu"},
+    "thorough": {"align_sizes": (32, 128, 512), "reverse_sizes": (8, 32, 64, 128), "samples": 96, "pairs": 96,
+                 "neutral": 96, "seeds": (0, 1, 2), "layers": "all"},
+}  # fmt: skip
+
+
+def _increasing(name: str, sizes: tuple[int, ...], batch: int) -> None:
+    if not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < 1:
+        raise _refused(name, f"must be increasing and greater than 0, got {_listed(sizes)}")
+    wrong = [size for size in sizes if size % batch]
+    if wrong:
+        fit = sorted({max(batch, round(size / batch) * batch) for size in sizes})
+        raise _refused(
+            name, f"must be multiples of the batch of {batch}, {_listed(wrong)} is not", f"--{name} {_listed(fit)}"
+        )
+
+
+def _listed(sizes: object) -> str:
+    return ",".join(str(size) for size in sizes)  # type: ignore[attr-defined]
+
+
+def _refused(name: str, message: str, do: str | None = None) -> RefusedError:
+    option = f"--{name.replace('_', '-')}"
+    return RefusedError(f"{option} {message}", kind="option", where=option, next=do or f"change {option}")

@@ -1,0 +1,122 @@
+"""How deep: KL by position, prefill curve, layers, and one page of answers token by token."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from springback.experiments.audit.bench import Bench, Network
+from springback.experiments.audit.grid import Point
+from springback.experiments.audit.measure import Readings, Record, draw
+from springback.interp.layer_swap import RowPair, SwapCurve, residuals, swap_curve
+from springback.judge.quality import state
+from springback.models.layout import Layout, chosen
+from springback.models.score import answer_logits
+from springback.stats.measured import mean, unmeasured
+from springback.tensors.divergences import kl_bits, rank_shift
+
+STRIPS = 4
+"""Answers shown token by token."""
+EVEN = 10
+"""Layers of the swap curve unless all are asked for: evenly spaced, the first and the last among them."""
+TOP = 5
+"""Most likely tokens shown of each model."""
+
+
+def positions(point: Point, readings: Readings, *, at_least: int = 1) -> Iterator[Record]:
+    """KL by answer position (first answer token = 1), mean over the answers that reach it, and the rank shifts there."""
+    longest = max(map(len, [*readings.away.bits, *readings.own.bits]), default=0)
+    for position in range(1, longest + 1):
+        away = [bits[position - 1] for bits in readings.away.bits if len(bits) >= position]
+        own = [bits[position - 1] for bits in readings.own.bits if len(bits) >= position]
+        shifts = [ranks[position - 1] for ranks in readings.own.shifts if len(ranks) >= position]
+        if min(len(away), len(own)) < at_least:
+            return
+        body = {
+            "cell": point.id,
+            "position": position,
+            "kl_from_start": mean(away, over="answers", unit="bit/token").json(),
+            "kl_to_start": mean(own, over="answers", unit="bit/token").json(),
+            "n": len(own),
+            "shift": classes(shifts),
+        }
+        yield "position", f"{point.id}/{position}", body
+
+
+def classes(ranks: list[int]) -> dict[str, float]:
+    """Shares of the rank under the start of the token that the model ranks first: 1, 2–3, beyond 3."""
+    n = max(1, len(ranks))
+    near = sum(1 < rank <= 3 for rank in ranks)
+    return {"1": sum(rank == 1 for rank in ranks) / n, "2_3": near / n, "over_3": sum(rank > 3 for rank in ranks) / n}
+
+
+def prefill(network: Network, point: Point, bench: Bench, seed: int) -> Iterator[Record]:
+    """Score of what follows the first k tokens of the held-out opposite answer, for each k; the forced part is not scored."""
+    for forced in bench.config.forced_tokens:
+        answers = draw(network, bench, seed, forced=forced)
+        texts = [bench.text(row.answer) for row in answers.rows]
+        found = state(texts)
+        if not bench.scorer.reportable:
+            score = unmeasured("the scorer cannot tell wanted from opposite")
+        elif found.name == "degenerate":
+            score = unmeasured(f"the answers are degenerate: {found.why}")
+        else:
+            score = mean(bench.scorer(texts), over="prompts", unit="probability of wanted")
+        body = {"model": point.id, "forced_tokens": forced, "score": score.json()}
+        yield "prefill", f"{point.id}/{forced}", body
+
+
+def strip(network: Network, point: Point, bench: Bench, seed: int) -> Iterator[Record]:
+    """The first answers of the point, token by token, with what the start would have said there."""
+    rows = draw(network, bench, seed).rows[:STRIPS]
+    with bench.start() as beginning:
+        starts = answer_logits(beginning, rows)
+    for index, (row, start, model) in enumerate(zip(rows, starts, answer_logits(network, rows), strict=True)):
+        bits, ranks = kl_bits(model, start).tolist(), rank_shift(start, model).tolist()
+        tokens = [
+            {
+                "text": bench.model.tokenizer.decode([token]),
+                "kl": max(0.0, bits[place]),
+                "rank_shift": ranks[place],
+                "start_top": _top(start[place], bench),
+                "model_top": _top(model[place], bench),
+            }
+            for place, token in enumerate(row.answer)
+        ]
+        body: dict[str, Any] = {"cell": point.id, "against": f"{seed}/main/0/0"}
+        yield "strip", str(index), {**body, "prompt": bench.prompts[index].text, "tokens": tokens}
+
+
+def layers(network: Network, point: Point, bench: Bench) -> Iterator[Record]:
+    """Share of the change in margin that one model's residual stream brings into the other, after each chosen layer.
+
+    Both directions, each beside a random step of the same length. Stored with the layers that were left out named.
+    """
+    pairs = [RowPair(wanted, opposite) for wanted, opposite in zip(bench.wanted, bench.opposite, strict=True)]
+    models = [f"{point.seed}/main/0/0", point.id]
+    here = Layout.of(network)
+    read = chosen(here.layers, None if bench.config.layers == "all" else EVEN)
+    with bench.start() as beginning:
+        there = Layout.of(beginning)
+        own, start = residuals(network, here, pairs, read), residuals(beginning, there, pairs, read)
+    into_aligned = swap_curve(network, here, pairs, start, generator=torch.Generator().manual_seed(0))
+    yield from _curve("start_into_aligned", models, into_aligned, here.layers)
+    with bench.start() as beginning:
+        into_start = swap_curve(beginning, there, pairs, own, generator=torch.Generator().manual_seed(0))
+    yield from _curve("aligned_into_start", models, into_start, here.layers)
+
+
+def _curve(direction: str, models: list[str], curve: SwapCurve, of: int) -> Iterator[Record]:
+    shares = zip(curve.layers, curve.recovered(), curve.recovered_by_placebo(), strict=True)
+    for layer, recovered, placebo in shares:
+        body = {"pair": models, "direction": direction, "layer": layer, "layers": of}
+        yield "layer", f"{direction}/{layer}", {**body, "recovered": recovered.json(), "placebo": placebo.json()}
+
+
+def _top(logits: Tensor, bench: Bench) -> list[list[object]]:
+    """The most likely tokens and their probabilities."""
+    logprobs, tokens = torch.topk(logits.float().log_softmax(-1), min(TOP, logits.shape[-1]))
+    pairs = zip(tokens.tolist(), logprobs.tolist(), strict=True)
+    return [[bench.model.tokenizer.decode([token]), math.exp(logprob)] for token, logprob in pairs]

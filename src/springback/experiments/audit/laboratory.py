@@ -1,0 +1,128 @@
+"""The bench of a real model: weights in bf16 with fp32 masters (or an adapter), tuned, kept and read.
+
+Memory, full tuning of P parameters: start 2P bytes, network 2P, masters 4P, moments 8P while tuning, gradients 2P in a
+step. The masters on the bench are what a checkpoint holds; a reversal begins from them with fresh moments.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from springback.experiments.audit.audit import Record
+from springback.experiments.audit.bench import Along, Bench
+from springback.experiments.audit.depth import layers, positions, prefill, strip
+from springback.experiments.audit.grid import Grid, Part, Point
+from springback.experiments.audit.measure import along_start, records, take
+from springback.experiments.audit.weights import Weights
+from springback.models.rows import Row
+from springback.train.recipe import SFT
+
+Rows = Mapping[tuple[int, Part], Sequence[Row]]
+"""Rows to tune on, by seed and part, in the order in which they are used."""
+
+
+@dataclass(slots=True)
+class Work:
+    """What this call has done; all 0 when everything was stored before."""
+
+    cells: int = 0
+    optimizer_steps: int = 0
+    tokens_trained: int = 0
+    tokens_forward: int = 0
+
+
+@dataclass(slots=True)
+class ModelLaboratory:
+    """A `Laboratory` over a real network."""
+
+    grid: Grid
+    bench: Bench
+    weights: Weights
+    rows: Rows
+    sft: SFT
+    work: Work = field(default_factory=Work)
+    _seed: int = 0
+    _along: dict[int, Along] = field(default_factory=dict)
+
+    def begin(self, origin: Point | None, seed: int) -> None:
+        self._seed = seed
+        self.weights.begin(origin)
+
+    def tune(self, part: Part, first: int, last: int) -> Iterator[object]:
+        for step in self.weights.tune(self.rows[self._seed, part][first:last], self.sft):
+            self.work.optimizer_steps += 1
+            self.work.tokens_trained += step.tokens
+            yield step
+
+    def keep(self, point: Point) -> None:
+        self.weights.keep(point)
+
+    def kept(self, point: Point) -> bool:
+        return self.weights.kept(point)
+
+    def read(self, point: Point) -> Iterable[Record]:
+        with self.weights.reading() as network:
+            along = self.along(point.seed)
+            readings = take(network, self.bench, along, point.seed)
+        self.work.cells += 1
+        self.work.tokens_forward += self._forward_tokens(along)
+        yield from positions(point, readings)
+        yield from records(point, readings, self.bench, self.about(point))
+
+    def extras(self, point: Point) -> Iterable[str]:
+        """Depth is read on the first seed: on the start, the most aligned and the most reversed model."""
+        config = self.bench.config
+        if point.seed != config.seeds[0] or point.arm != "main":
+            return []
+        if point.phase == "start":
+            return ["prefill"]
+        if point == self.deepest():
+            return ["prefill", "strip", *(["layers"] if config.layers != "none" else [])]
+        most = config.reverse_sizes[-1]
+        return ["prefill"] if (point.aligned, point.reversed) == (self.deepest().aligned, most) else []
+
+    def read_extra(self, name: str, point: Point) -> Iterable[Record]:
+        with self.weights.reading() as network:
+            if name == "prefill":
+                yield from prefill(network, point, self.bench, point.seed)
+            elif name == "strip":
+                yield from strip(network, point, self.bench, point.seed)
+            else:
+                yield from layers(network, point, self.bench)
+
+    def deepest(self) -> Point:
+        """The most aligned model of the main arm, on the first seed."""
+        if self.grid.given:
+            return self.grid.given[0]
+        return next(chain for chain in self.grid.chains if chain.part == "align").points[-1]
+
+    def along(self, seed: int) -> Along:
+        """The start's answers; of one seed at a time, since their logits are large."""
+        if seed not in self._along:
+            self._along = {seed: along_start(self.bench, seed)}
+        return self._along[seed]
+
+    def about(self, point: Point) -> dict[str, Any]:
+        """Label; examples, supervised tokens and optimiser steps behind a point, in both directions."""
+        align: Part = "benign" if point.arm == "benign" else "align"
+        reverse: Part = "continuation" if point.arm == "continuation" else "reverse"
+        aligned = None if isinstance(point.aligned, str) else point.aligned
+        return {
+            "label": self.grid.label(point),
+            "align": self._count(point.seed, align, aligned),
+            "reverse": self._count(point.seed, reverse, point.reversed),
+        }
+
+    def _count(self, seed: int, part: Part, examples: int | None) -> dict[str, int | None]:
+        if examples is None:
+            return {"examples": None, "tokens": None, "steps": None}
+        rows = self.rows.get((seed, part), ())[:examples]
+        return {
+            "examples": examples,
+            "tokens": sum(len(row.answer) for row in rows),
+            "steps": examples // self.sft.batch,
+        }
+
+    def _forward_tokens(self, along: Along) -> int:
+        held = (*self.bench.wanted, *self.bench.opposite, *self.bench.neutral, *along.answers.rows)
+        return sum(len(row) for row in held)

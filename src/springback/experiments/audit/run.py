@@ -1,0 +1,138 @@
+"""From options to a finished run: find, check, refuse or run, analyse. What can be found without torch is."""
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from springback.errors import RefusedError
+from springback.experiments.audit import outcome
+from springback.experiments.audit.config import EMBEDDED, Audit
+from springback.experiments.audit.estimate import Estimate, estimate, left, require_room
+from springback.experiments.audit.grid import Grid, grid
+from springback.experiments.audit.progress import Progress
+from springback.experiments.audit.sources import Sources, gather, identity
+from springback.judge.choose import choose
+from springback.store import lock, provenance
+from springback.store.run import Run, default_dir
+
+
+@dataclass(frozen=True, slots=True)
+class Audited:
+    """A finished audit."""
+
+    run: Run
+    work_done: Mapping[str, int]
+    warnings: tuple[str, ...] = ()
+
+
+def say(line: str) -> None:
+    """Progress goes to standard error, a line at a time."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def run_audit(config: Audit, out: Path | None, *, quiet: bool = False) -> Audited:
+    """Run the audit, or go on with it, or find that it is done.
+
+    Raises:
+        RefusedError: anything that cannot work, before anything is spent.
+    """
+    tell = (lambda _: None) if quiet else say
+    path = out or default_dir("audit", asdict(config))
+    if lock.held(path):
+        raise RefusedError(
+            "Another process is writing this run.", kind="run", where=str(path), next="Wait for it, or give another --out."
+        )
+    announce(config, tell)
+    sources = gather(config)
+    plan = grid(config)
+    known = identity(sources)
+    if (done := _finished(path, config, known)) is not None:
+        return Audited(done, outcome.NOTHING_DONE)
+    expected = estimate(config, plan, sources)
+    tell(expected.sentence())
+    require_room(expected, path, config)
+    return _carry_out(config, path, sources, plan, known, expected, quiet=quiet)
+
+
+def announce(config: Audit, tell: Any) -> None:
+    """Say what will be fetched, and fetch the embedded model, for nobody should type a second command for the first."""
+    from springback.models import pull
+    from springback.models.aliases import ALIASES, is_ready
+
+    alias = ALIASES.get(config.model)
+    if config.tiny or alias is None or is_ready(alias) or config.model != EMBEDDED:
+        return
+    tell(pull.announcement(alias))
+    pull.pull(config.model)
+
+
+def _finished(path: Path, config: Audit, known: Mapping[str, Any]) -> Run | None:
+    """The complete run of exactly this question, read without torch; None where there is work to do."""
+    if not (path / "run.json").exists():
+        return None
+    found = Run.look(path)
+    same = found.asked == _asked(config) and found.meta["identity"] == known
+    return found if found.state == "complete" and same else None
+
+
+def _carry_out(
+    config: Audit, path: Path, sources: Sources, plan: Grid, known: Mapping[str, Any], expected: Estimate, *, quiet: bool
+) -> Audited:
+    began = time.monotonic()
+    about = provenance.about(device=config.device)
+    with Run.open(path, command="audit", asked=_asked(config), identity=known, about=about) as run:
+        work = _measured(run, config, sources, plan, expected, quiet=quiet)
+        spent = (run.meta.get("spent") or 0.0) + time.monotonic() - began
+        run.finish("complete", cost={"seconds": spent, "peak_bytes": peak_bytes()})
+        warnings = run.warnings
+    return Audited(Run.look(path), work, tuple(warnings))
+
+
+def _measured(
+    run: Run, config: Audit, sources: Sources, plan: Grid, expected: Estimate, *, quiet: bool
+) -> Mapping[str, int]:
+    """All that needs torch. A refusal before the first record takes the new run's directory away again."""
+    from springback.experiments.audit import finish
+    from springback.experiments.audit.workbench import laboratory, prepare
+
+    shared = sources.shared
+    try:
+        named = None if config.score == "classifier" else config.score
+        scorer = choose(named, fit=shared.scorer_fit, held_out=shared.scorer_held_out, why=shared.scorer_why)
+        prepared = prepare(config, sources, scorer)
+    except RefusedError:
+        _take_back(run)
+        raise
+    if "plan" not in run.meta:
+        papers = [*finish.PAPERS, *([sources.dataset.paper] if sources.dataset.paper else [])]
+        run.note(plan=finish.plan(config, plan, expected), papers=papers, **finish.facts(prepared, config))
+    finish.fixed_records(run, prepared, sources.dataset, config, shared.measuring)
+    lab = laboratory(config, plan, prepared, run.path / "checkpoints")
+    progress = Progress(left(expected, run, plan), expected.seconds_each, say=None if quiet else say)
+    finish.measure(run, config, plan, lab, progress)
+    if not config.keep_checkpoints:
+        lab.weights.release()
+    return asdict(lab.work)
+
+
+def _take_back(run: Run) -> None:
+    """Nothing was written: a run without a record leaves no directory behind."""
+    if not run.kinds():
+        run.close()
+        shutil.rmtree(run.path, ignore_errors=True)
+
+
+def _asked(config: Audit) -> dict[str, Any]:
+    return asdict(config)
+
+
+def peak_bytes() -> int:
+    """Most memory this process has held: resident bytes."""
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024

@@ -1,0 +1,95 @@
+"""What an audit is made of, before torch is imported: model folders, data, the rows of every seed, their hashes."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from springback.data import film_reviews, pairs, toy
+from springback.data.records import Dataset
+from springback.data.sets import Sets, split
+from springback.errors import RefusedError
+from springback.experiments.audit.config import Audit
+from springback.models.facts import ModelFacts, describe
+from springback.models.weights import files_sha256
+from springback.store.provenance import sha256_of_file, sha256_of_text
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything that is read, found and checked."""
+
+    start: ModelFacts | None
+    """None for the tiny model, which is made in memory."""
+    given: ModelFacts | None
+    """MODEL, where it came aligned."""
+    dataset: Dataset
+    sets: dict[int, Sets]
+    """By seed."""
+
+    @property
+    def shared(self) -> Sets:
+        """Measuring, neutral and scorer rows, which are the same for every seed."""
+        return next(iter(self.sets.values()))
+
+
+def gather(config: Audit) -> Sources:
+    """Find the models and the data, and deal the rows. RefusedError names file, line and next step."""
+    dataset = _dataset(config)
+    sets = {seed: _split(config, dataset, seed) for seed in config.seeds}
+    start, given = _models(config)
+    return Sources(start, given, dataset, sets)
+
+
+def identity(sources: Sources) -> dict[str, Any]:
+    """What a stored run must agree with: hashes of weights, template and data, each by its content."""
+    return {
+        "start": _hashes(sources.start),
+        "given": _hashes(sources.given),
+        "data_sha256": sources.dataset.sha256,
+        "rows_sha256": sha256_of_text(repr([asdict(sets) for sets in sources.sets.values()])),
+    }
+
+
+def _dataset(config: Audit) -> Dataset:
+    if config.align is not None:
+        return pairs.bring(Path(config.align), Path(config.reverse) if config.reverse else None)
+    return toy.load() if config.tiny else film_reviews.load()
+
+
+def _split(config: Audit, dataset: Dataset, seed: int) -> Sets:
+    return split(
+        dataset.pairs,
+        dataset.neutral[: config.neutral],
+        dataset.extra,
+        align=config.align_sizes[-1],
+        reverse=config.reverse_sizes[-1],
+        measure=max(config.samples, config.pairs),
+        seed=seed,
+    )
+
+
+def _models(config: Audit) -> tuple[ModelFacts | None, ModelFacts | None]:
+    if config.tiny:
+        return None, None
+    if config.base is None:
+        return describe(config.model), None
+    start, given = describe(config.base), describe(config.model)
+    if start.vocab != given.vocab:
+        raise RefusedError(
+            f"MODEL and BASE have other vocabularies ({given.vocab} and {start.vocab} tokens): their distributions "
+            "cannot be compared token by token.",
+            kind="model",
+            where=str(given.path),
+            next="Give the very model that MODEL was tuned from.",
+        )
+    return start, given
+
+
+def _hashes(facts: ModelFacts | None) -> dict[str, str] | None:
+    """Content of the weight files, and of everything that decides what they are fed."""
+    if facts is None:
+        return None
+    small = sorted(path for path in facts.path.iterdir() if path.suffix in (".json", ".jinja", ".model", ".txt"))
+    words = {path.name: sha256_of_file(path) for path in small}
+    weights = sorted(facts.path.glob("*.safetensors"))
+    return {"weights_sha256": files_sha256(weights), "settings_sha256": sha256_of_text(repr(words))}

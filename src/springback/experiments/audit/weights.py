@@ -1,0 +1,107 @@
+"""The weights on the bench: put there, tuned, kept, taken from a checkpoint again.
+
+Full tuning computes in the network's type and keeps fp32 masters; LoRA trains an adapter beside frozen weights, and
+its start is the same network with the adapter off. Either way every chain begins from a checkpoint: the start's, that
+of a MODEL that came aligned, or that of a point on an earlier chain.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import nn
+
+from springback.experiments.audit.grid import Point
+from springback.fit.checkpoint import Checkpoint, load, remove, save
+from springback.fit.checks import STEPS, FirstSteps, Moved
+from springback.fit.loop import Step
+from springback.fit.masters import MasterAdamW
+from springback.models.adapters import start_view
+from springback.models.rows import Row
+from springback.train.recipe import SFT
+from springback.train.sft import tune
+
+
+@dataclass(slots=True)
+class Weights:
+    """One network that takes the weights of every point in turn."""
+
+    network: nn.Module
+    optimizer: MasterAdamW | None
+    """None where nothing is trained: the network then is the point that came aligned, or the start."""
+    start_network: nn.Module | None
+    """The start's own copy; None where the start is `network` with its adapter off."""
+    folder: Path
+    """Where checkpoints lie."""
+    tuner: Literal["full", "lora"] = "full"
+    given: nn.Module | None = None
+    """A MODEL that came aligned, where nothing is trained."""
+    moved: Moved | None = None
+    """What the first steps of this call did; None until they were taken."""
+    _steps: int = 0
+    _on_bench: nn.Module | None = None
+    _intact: set[str] = field(default_factory=set)
+
+    def begin(self, origin: Point | None) -> None:
+        """Put the weights of `origin` (None: the start) on the bench, with a fresh optimiser state."""
+        self._steps = 0
+        if self.optimizer is None:
+            self._on_bench = self.network if origin is None else self.given
+            return
+        found = load(self.path(origin))
+        if not isinstance(found, Checkpoint):
+            raise FileNotFoundError(f"checkpoint of {self.path(origin).name}: {found.why}")
+        self._on_bench = self.network
+        self.optimizer.load(found.tensors)
+
+    def tune(self, rows: Sequence[Row], sft: SFT) -> Iterator[Step]:
+        """Go on tuning on `rows`, in their order."""
+        assert self.optimizer is not None
+        for step in self._watched(tune(self.network, self.optimizer, rows, sft, first_step=self._steps)):
+            self._steps += 1
+            yield step
+
+    def keep(self, point: Point | None) -> None:
+        """Save the masters (or the adapter), durable on return."""
+        assert self.optimizer is not None
+        save(self.path(point), self.optimizer.state(moments=False), {"point": "start" if point is None else point.id})
+        self._intact.add(self.path(point).name)
+
+    def kept(self, point: Point | None) -> bool:
+        """Whether there is an intact checkpoint of a point; verified once a call."""
+        name = self.path(point).name
+        if name not in self._intact and isinstance(load(self.path(point)), Checkpoint):
+            self._intact.add(name)
+        return name in self._intact
+
+    def release(self) -> None:
+        """Delete all checkpoints of the run."""
+        remove(self.folder)
+
+    def path(self, point: Point | None) -> Path:
+        return self.folder / ("start" if point is None else point.id.replace("/", "-"))
+
+    def start(self) -> AbstractContextManager[nn.Module]:
+        """The start's network, while the context lasts."""
+        return nullcontext(self.start_network) if self.start_network is not None else start_view(self.network)
+
+    @contextmanager
+    def reading(self) -> Iterator[nn.Module]:
+        """The network on the bench, for measuring only; no moments are needed meanwhile, but a chain may go on."""
+        network = self._on_bench or self.network
+        network.eval()
+        with torch.no_grad():
+            yield network
+
+    def _watched(self, steps: Iterable[Step]) -> Iterable[Step]:
+        if self.optimizer is None or (self.moved is not None and self.moved.ok):
+            return steps
+        return self._watch(FirstSteps(self.optimizer, STEPS[self.tuner]), steps)
+
+    def _watch(self, first: FirstSteps, steps: Iterable[Step]) -> Iterator[Step]:
+        for step in first.watch(steps):
+            self.moved = first.report
+            yield step

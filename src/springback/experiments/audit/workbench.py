@@ -1,0 +1,197 @@
+"""Sources and options become a laboratory: models loaded, rows tokenised, a scorer fitted, the start's weights kept."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from springback.data.records import Example
+from springback.data.sets import Sets
+from springback.errors import RefusedError
+from springback.experiments.audit.bench import Bench, Prompt
+from springback.experiments.audit.config import Audit
+from springback.experiments.audit.grid import Grid, Part, Point
+from springback.experiments.audit.laboratory import ModelLaboratory
+from springback.experiments.audit.sources import Sources
+from springback.experiments.audit.weights import Weights
+from springback.fit.masters import MasterAdamW
+from springback.judge.scorer import Scorer
+from springback.models.adapters import LoRA, attach
+from springback.models.language_model import LanguageModel
+from springback.models.load import TINY, load
+from springback.models.rows import Row
+from springback.models.tokens import encode, prompt_text, stop_ids
+from springback.train.recipe import SFT
+from springback.train.sft import optimizer
+
+PARTS: tuple[Part, ...] = ("align", "reverse", "benign", "continuation")
+SYSTEM_SEED = 0
+"""Of an adapter's first values; the same for every chain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The models of an audit, on their device, in the compute type."""
+
+    start: LanguageModel
+    given: LanguageModel | None
+
+
+def device_of(config: Audit) -> str:
+    """The device that `auto` means here."""
+    if config.device != "auto":
+        return config.device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def dtype_of(config: Audit) -> torch.dtype:
+    """The compute type that `auto` means here."""
+    if config.dtype != "auto":
+        return getattr(torch, config.dtype)
+    return torch.bfloat16 if config.trains else torch.float32
+
+
+def load_models(config: Audit) -> Loaded:
+    """Full precision first where weights are trained: masters begin from what the folder holds."""
+    full = config.trains and config.tuner == "full"
+    options = {"dtype": torch.float32 if full else dtype_of(config), "trust_remote_code": config.trust_remote_code}
+    if config.tiny:
+        return Loaded(load(TINY, **options), None)
+    if config.base is None:
+        return Loaded(load(config.model, **options), None)
+    start, given = load(config.base, **options), load(config.model, **options)
+    _same_tokens(start, given)
+    through = replace(
+        start, tokenizer=given.tokenizer, template=given.template, template_sha256=given.template_sha256
+    )  # both are asked in the words that MODEL was aligned in
+    return Loaded(through, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that can be refused has been read: models, tokenised rows, the scorer. Nothing has been written yet."""
+
+    models: Loaded
+    rows: dict[tuple[int, Part], list[Row]]
+    measured: "Measuring"
+    neutral: tuple[Row, ...]
+    scorer: Scorer
+
+
+def prepare(config: Audit, sources: Sources, scorer: Scorer) -> Prepared:
+    """Load and tokenise. Rows that do not fit the context are refused here."""
+    models = load_models(config)
+    rows = {
+        (seed, part): encoded(models.start, getattr(sets, part)) for seed, sets in sources.sets.items() for part in PARTS
+    }
+    shared = sources.shared
+    neutral = tuple(encoded(models.start, shared.neutral))
+    return Prepared(models, rows, measuring(models.start, shared, config), neutral, scorer)
+
+
+def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> ModelLaboratory:
+    """The bench, the rows and the weights of an audit; checkpoints lie in `folder`."""
+    weights = _weights(config, prepared.models, folder)
+    measured, model = prepared.measured, prepared.models.start
+    bench = Bench(
+        model=model, start=weights.start, prompts=measured.prompts, wanted=measured.wanted, opposite=measured.opposite,
+        neutral=prepared.neutral, scorer=prepared.scorer, stop=stop_ids(model), config=config,
+    )  # fmt: skip
+    return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config))
+
+
+def recipe(config: Audit) -> SFT:
+    return SFT(lr=config.learning_rate, batch=config.batch, warmup_steps=config.warmup_steps)
+
+
+def encoded(model: LanguageModel, examples: Sequence[Example]) -> list[Row]:
+    """Rows of examples, nothing truncated: one that is longer than the context is refused with its file and line."""
+    rows = []
+    for example in examples:
+        row = encode(model, [asdict(turn) for turn in example.prompt], example.answer)
+        if len(row) > model.context:
+            raise RefusedError(
+                f"A row has {len(row)} tokens, {model.name} reads {model.context}; nothing is truncated.",
+                kind="data", where=example.where, next="Shorten the row or leave it out.",
+            )  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Measuring:
+    """Held-out rows: prompts to sample from, and pairs."""
+
+    prompts: tuple[Prompt, ...]
+    wanted: tuple[Row, ...]
+    opposite: tuple[Row, ...]
+
+
+def measuring(model: LanguageModel, sets: Sets, config: Audit) -> Measuring:
+    """The first `samples` held-out prompts and the first `pairs` held-out pairs."""
+    wanted = encoded(model, [pair.align for pair in sets.measuring])
+    opposite = encoded(model, [pair.reverse for pair in sets.measuring])
+    texts = [prompt_text(model, [asdict(turn) for turn in pair.prompt]) for pair in sets.measuring]
+    prompts = tuple(
+        Prompt(text, row.prompt, other.answer[: len(other.answer) - other.stop])
+        for text, row, other in zip(texts, wanted, opposite, strict=True)
+    )
+    return Measuring(prompts[: config.samples], tuple(wanted[: config.pairs]), tuple(opposite[: config.pairs]))
+
+
+def _weights(config: Audit, models: Loaded, folder: Path) -> Weights:
+    device, dtype = device_of(config), dtype_of(config)
+    start = models.start.network
+    given = models.given.network if models.given else None
+    if not config.trains:
+        return Weights(start.to(device), None, start, folder, given=given and given.to(device))  # pyright: ignore[reportArgumentType]
+    if config.tuner == "lora":
+        return _adapter(config, start.to(device), folder)  # pyright: ignore[reportArgumentType]
+    return _full(config, start, given, device, dtype, folder)
+
+
+def _full(
+    config: Audit, start: nn.Module, given: nn.Module | None, device: str, dtype: torch.dtype, folder: Path
+) -> Weights:
+    """The start's full-precision weights go into a checkpoint, from which every chain begins; so do MODEL's."""
+    masters = {name: tensor.detach() for name, tensor in start.state_dict(keep_vars=True).items()}
+    start.to(device, dtype)
+    network = copy.deepcopy(start).requires_grad_(True)  # noqa: FBT003
+    update = optimizer(network, recipe(config), masters if dtype == torch.bfloat16 else None)
+    weights = Weights(network, update, start, folder)
+    if not weights.kept(None):
+        weights.keep(None)
+    if given is not None:
+        _keep_given(weights, given, update, config)
+    return weights
+
+
+def _keep_given(weights: Weights, given: nn.Module, update: MasterAdamW, config: Audit) -> None:
+    state = dict(given.named_parameters(remove_duplicate=False))
+    update.load({f"master/{slot.name}": state[slot.name].detach() for slot in update.slots})
+    for seed in config.seeds:
+        point = Point(seed, "main", "given", 0)
+        if not weights.kept(point):
+            weights.keep(point)
+
+
+def _adapter(config: Audit, network: nn.Module, folder: Path) -> Weights:
+    attach(network, LoRA(rank=config.rank, seed=SYSTEM_SEED))
+    weights = Weights(network, optimizer(network, recipe(config)), None, folder, tuner="lora")
+    if not weights.kept(None):
+        weights.keep(None)
+    return weights
+
+
+def _same_tokens(start: LanguageModel, given: LanguageModel) -> None:
+    """Call 3 compares two models token by token: the ids must mean the same, and the prompts must be the same text."""
+    if start.tokenizer.get_vocab() != given.tokenizer.get_vocab():
+        raise RefusedError(
+            "MODEL and BASE have other tokenizers: a distribution over one's tokens says nothing of the other's.",
+            kind="model", where=str(given.path), next="Give the very model that MODEL was tuned from.",
+        )  # fmt: skip
