@@ -6,7 +6,7 @@ on after an interruption is tuned again from its last kept weights, which gives 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from springback.experiments.audit.grid import Chain, Grid, Part, Point
 from springback.experiments.audit.progress import Progress
@@ -16,6 +16,7 @@ Record = tuple[str, str, object]
 """Kind, key and body of one record."""
 
 
+@runtime_checkable
 class Laboratory(Protocol):
     """What an audit needs of a model. Every method is deterministic given the seed of the point."""
 

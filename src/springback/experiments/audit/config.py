@@ -84,7 +84,7 @@ class Audit:
 
     @property
     def trains(self) -> bool:
-        """Whether any weight is moved: always, but for a MODEL that is compared with its base and no data of the user's."""
+        """Whether any weight is moved: always, unless MODEL is compared with its base and the user brings no data."""
         return self.base is None or self.align is not None
 
     @property

@@ -26,7 +26,7 @@ TOP = 5
 
 
 def positions(point: Point, readings: Readings, *, at_least: int = 1) -> Iterator[Record]:
-    """KL by answer position (first answer token = 1), mean over the answers that reach it, and the rank shifts there."""
+    """KL by answer position (first answer token = 1), mean over the answers that reach it; rank shifts there."""
     longest = max(map(len, [*readings.away.bits, *readings.own.bits]), default=0)
     for position in range(1, longest + 1):
         away = [bits[position - 1] for bits in readings.away.bits if len(bits) >= position]
@@ -53,7 +53,7 @@ def classes(ranks: list[int]) -> dict[str, float]:
 
 
 def prefill(network: Network, point: Point, bench: Bench, seed: int) -> Iterator[Record]:
-    """Score of what follows the first k tokens of the held-out opposite answer, for each k; the forced part is not scored."""
+    """Score of what follows the first k tokens of the held-out opposite answer; the forced part is not scored."""
     for forced in bench.config.forced_tokens:
         answers = draw(network, bench, seed, forced=forced)
         texts = [bench.text(row.answer) for row in answers.rows]

@@ -23,7 +23,7 @@ from springback.fit.memory import Need, Shape, gib, need
 from springback.store.run import Run
 
 TRAINED_TOKENS = 230.0
-"""Tokens a second through forward, backward and update of SmolLM2-135M in bf16 on two cores; fp32 takes twice as long."""
+"""Tokens a second through forward, backward and update of SmolLM2-135M in bf16, two cores; fp32 is half as fast."""
 READ_TOKENS = 1100.0
 """Tokens a second through a forward pass of the same."""
 REFERENCE = 134_515_008
@@ -55,8 +55,8 @@ class Estimate:
     def sentence(self) -> str:
         return (
             f"plan: {self.units['point']:.0f} points, {self.units['example']:.0f} examples to train on; about "
-            f"{self.seconds / 60:.1f} min, {gib(self.memory.total)} GiB of memory, {self.disk_bytes / 1e6:.0f} MB of disk "
-            "while it runs"
+            f"{self.seconds / 60:.1f} min, {gib(self.memory.total)} GiB of memory, "
+            f"{self.disk_bytes / 1e6:.0f} MB of disk while it runs"
         )
 
     def json(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def require_room(expected: Estimate, path: Path, config: Audit) -> None:
         raise RefusedError(
             f"Not enough disk: checkpoints and records take up to {expected.disk_bytes / 1e6:.0f} MB, "
             f"{space / 1e6:.0f} MB are free.",
-            kind="disk", where=str(place), next="Make room, give another --out, or take --tuner lora (small checkpoints).",
+            kind="disk", where=str(place), next="Make room, give another --out, or take --tuner lora.",
         )  # fmt: skip
 
 
@@ -156,7 +156,7 @@ def _seconds(config: Audit, shape: Shape, prompt: float, answer: float) -> dict[
 
 
 def _disk(config: Audit, grid: Grid, shape: Shape) -> int:
-    """Masters in fp32 of the start and of every point that a chain begins from, one more while it is written; records."""
+    """fp32 masters of the start and of every point that a chain begins from, one more while it is written; records."""
     if not grid.chains:
         return 30_000_000
     size = 4 * shape.parameters if config.tuner == "full" else 64 * config.rank * shape.hidden * shape.layers

@@ -52,7 +52,7 @@ def along_start(bench: Bench, seed: int) -> Along:
 
 @dataclass(frozen=True, slots=True)
 class Divergences:
-    """Along one set of answers: KL at every answer token (bits), the rank shifts, and the start's bits for the answer."""
+    """Along one set of answers: KL at every answer token (bits), rank shifts, the start's bits for the answer."""
 
     bits: list[list[float]]
     shifts: list[list[int]]
@@ -134,7 +134,7 @@ def take(network: Network, bench: Bench, along: Along, seed: int) -> Readings:
 
 
 def margins(readings: Readings) -> list[float]:
-    """log p(wanted) − log p(opposite) of each held-out pair, each per UTF-8 bit of its own answer: bit/bit."""
+    """Log p(wanted) − log p(opposite) of each held-out pair, each per UTF-8 bit of its own answer: bit/bit."""
     return [margin(wanted, opposite) for wanted, opposite in zip(readings.wanted, readings.opposite, strict=True)]
 
 
@@ -224,7 +224,7 @@ def _score(readings: Readings, degenerate: bool, why: str | None) -> Measured:  
 
 
 def per_token(bits: Sequence[Sequence[float]]) -> Measured:
-    """KL a token by the chain rule: Σ over all answers / their tokens, interval over prompts. Empty answers have none."""
+    """KL a token by the chain rule: Σ over all answers / their tokens, interval over prompts."""
     spoken = [one for one in bits if one]
     totals, lengths = [math.fsum(one) for one in spoken], [len(one) for one in spoken]
     return ratio_of_sums(totals, lengths, over="prompts", unit="bit/token")

@@ -4,6 +4,7 @@ Until a kind of work has been measured, its cost is the estimate of the plan, sc
 compare with theirs.
 """
 
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -48,7 +49,7 @@ class Progress:
         began, counted = self.clock(), 0.0
         planned = max(1, examples)
         for step in steps:
-            size = min(getattr(step, "examples", 1), planned - counted)
+            size = float(min(getattr(step, "examples", 1), planned - counted))
             counted += size
             self._count("example", size, self.clock() - began)
             began = self.clock()
@@ -60,7 +61,7 @@ class Progress:
         """Seconds still to go, by the rates measured so far."""
         known = sum(self.guess.get(kind, 1.0) * self.done[kind] for kind in self.done)
         factor = sum(self.spent.values()) / known if known > 0 else 1.0
-        return sum(units * self._rate(kind, factor) for kind, units in self.left.items() if units > 0)
+        return math.fsum(units * self._rate(kind, factor) for kind, units in self.left.items() if units > 0)
 
     def share(self) -> float:
         """Share of the expected time that has passed, in [0, 1]."""

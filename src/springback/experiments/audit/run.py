@@ -44,7 +44,10 @@ def run_audit(config: Audit, out: Path | None, *, quiet: bool = False) -> Audite
     path = out or default_dir("audit", asdict(config))
     if lock.held(path):
         raise RefusedError(
-            "Another process is writing this run.", kind="run", where=str(path), next="Wait for it, or give another --out."
+            "Another process is writing this run.",
+            kind="run",
+            where=str(path),
+            next="Wait for it, or give another --out.",
         )
     announce(config, tell)
     sources = gather(config)
@@ -80,7 +83,14 @@ def _finished(path: Path, config: Audit, known: Mapping[str, Any]) -> Run | None
 
 
 def _carry_out(
-    config: Audit, path: Path, sources: Sources, plan: Grid, known: Mapping[str, Any], expected: Estimate, *, quiet: bool
+    config: Audit,
+    path: Path,
+    sources: Sources,
+    plan: Grid,
+    known: Mapping[str, Any],
+    expected: Estimate,
+    *,
+    quiet: bool,
 ) -> Audited:
     began = time.monotonic()
     about = provenance.about(device=config.device)

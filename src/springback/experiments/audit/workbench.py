@@ -87,7 +87,9 @@ def prepare(config: Audit, sources: Sources, scorer: Scorer) -> Prepared:
     """Load and tokenise. Rows that do not fit the context are refused here."""
     models = load_models(config)
     rows = {
-        (seed, part): encoded(models.start, getattr(sets, part)) for seed, sets in sources.sets.items() for part in PARTS
+        (seed, part): encoded(models.start, getattr(sets, part))
+        for seed, sets in sources.sets.items()
+        for part in PARTS
     }
     shared = sources.shared
     neutral = tuple(encoded(models.start, shared.neutral))

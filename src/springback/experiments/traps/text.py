@@ -1,6 +1,5 @@
 """Traps of chat templates and tokenizers."""
 
-from os.path import commonprefix
 from typing import Final
 
 from springback.experiments.traps.check import EMPTY, QUESTION, Found
@@ -22,8 +21,8 @@ def default_system_prompt(model: LanguageModel) -> Found:
     silent, empty = prompt_text(model, [QUESTION]), prompt_text(model, [EMPTY, QUESTION])
     if len(silent) <= len(empty):
         return Found("pass", "the template adds no system prompt")
-    start = len(commonprefix([silent, empty]))
-    end = len(commonprefix([silent[start:][::-1], empty[start:][::-1]]))
+    start = _shared(silent, empty)
+    end = _shared(silent[start:][::-1], empty[start:][::-1])
     added = silent[start : len(silent) - end].strip()
     return Found("pass", f"without a system turn the template adds {added[:100]!r}; an empty system turn prevents it")
 
@@ -57,6 +56,12 @@ def template_clock(model: LanguageModel) -> Found:
     if "strftime_now" in model.template:
         return Found("pass", "the template asks for the date; it is always told 26 July 2024")
     return Found("pass", "the template does not ask for the date")
+
+
+def _shared(one: str, other: str) -> int:
+    """Characters that two texts begin with alike."""
+    pairs = zip(one, other, strict=False)
+    return next((index for index, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _is_whole(model: LanguageModel, answer: str) -> bool:
