@@ -1,4 +1,4 @@
-"""`--quick`, `--tiny`, `--thorough`: built-in configurations. A preset fills in what command line and file leave open."""
+"""`--quick`, `--tiny`, `--thorough`: built-in configurations for what command line and file leave open."""
 
 from cyclopts import ArgumentCollection, Token
 

@@ -6,16 +6,18 @@ figures are those of an ideal coder. No torch is imported before a file is score
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from springback.data.plain_text import Text
 from springback.errors import RefusedError
 
 if TYPE_CHECKING:
     from springback.elasticity.code_length import Gamma
-    from springback.models.load import LanguageModel
+    from springback.models.language_model import LanguageModel
     from springback.models.rows import Row
 
+LONGEST = 8_192
+"""Longest window, in tokens, that is taken without being asked for: attention grows with its square."""
 GROUP_TOKENS = 16_384
 """Tokens of windows that are prepared and scored between two progress reports."""
 
@@ -25,18 +27,9 @@ class CompressConfig:
     """How plain text is cut into windows."""
 
     window: int | None = None
-    """Tokens a window holds, context and scored ones together (default: the model's context)."""
+    """Tokens a window holds as input (default: the model's context, 8,192 where that is longer or not stated)."""
     stride: int | None = None
-    """Tokens a window moves on by; each has at least window − stride tokens of context (default: half of the window)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """One file, read whole and known to be UTF-8."""
-
-    file: str
-    text: str
-    bytes: int
+    """Tokens a window moves on by; each scored one has window − stride of context (default: half of the window)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +37,7 @@ class Policy:
     """Every choice that changes γ."""
 
     bos: str | None
-    """The token that stands before each text and is not scored; None where the first token is coded with log₂|V| bits."""
+    """The token before each text, not scored itself; None: the first token of a text is coded with log₂|V| bits."""
     eos: None
     """The end of a text is not coded: its length is taken as known."""
     window: int
@@ -73,11 +66,6 @@ class Compressed:
     gamma: "Gamma"
     policy: Policy
     warnings: tuple[str, ...]
-
-
-def read_texts(files: Sequence[Path]) -> list[Text]:
-    """Every file, or `RefusedError` naming the first that is missing, empty or not UTF-8 (with the byte's offset)."""
-    return [_text(file) for file in files]
 
 
 def spans(tokens: int, *, window: int, stride: int) -> Iterator[tuple[int, int, int]]:
@@ -149,12 +137,12 @@ def _groups(windows: Iterator[tuple[int, "Row"]]) -> Iterator[list[tuple[int, "R
 
 
 def _policy(model: "LanguageModel", config: CompressConfig) -> Policy:
-    window = model.context if config.window is None else config.window
+    window = min(model.context, LONGEST) if config.window is None else config.window
     stride = max(1, window // 2) if config.stride is None else config.stride
     if not 1 <= window <= model.context:
         raise RefusedError(
             f"The window must hold 1 to {model.context} tokens (the model's context): {window} was given.",
-            kind="option", where="--window", next=f"Give --window {model.context} or less.",
+            kind="option", where="--window", next=f"Give --window {min(model.context, LONGEST)}.",
         )  # fmt: skip
     if not 1 <= stride <= window:
         raise RefusedError(
@@ -183,28 +171,6 @@ def _doubts(model: "LanguageModel", texts: Sequence[Text], ids: Sequence[list[in
             yield f"{text.file}: the tokenizer does not give this text back; γ is that of its normalised form"
     if len(texts) == 1:
         yield "one file: γ has no interval over files"
-
-
-def _text(file: Path) -> Text:
-    raw = _raw(file)
-    if not raw:
-        raise RefusedError(f"{file} is empty: a text of no bytes has no compression rate.", kind="data",
-                           where=str(file), next="Leave the file out.")  # fmt: skip
-    try:
-        return Text(str(file), raw.decode("utf-8"), len(raw))
-    except UnicodeDecodeError as error:
-        raise RefusedError(
-            f"{file} is not UTF-8: byte {error.start} (0x{raw[error.start]:02x}) {error.reason}.",
-            kind="data", where=f"{file}:byte {error.start}", next="Convert the file to UTF-8; nothing was scored.",
-        ) from error  # fmt: skip
-
-
-def _raw(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise RefusedError(f"{file} cannot be read: {error.strerror}.", kind="data", where=str(file),
-                           next="Check the path and its permissions.") from error  # fmt: skip
 
 
 def as_json(measured: Any) -> dict[str, Any]:

@@ -96,7 +96,7 @@ def seeds_of(cells: Iterable[str]) -> tuple[int, ...]:
 
 
 def _size(aligned: int | str) -> float:
-    return aligned if isinstance(aligned, int) else float("inf")
+    return float(aligned if isinstance(aligned, int) else "inf")
 
 
 @dataclass(frozen=True, slots=True)
