@@ -186,6 +186,11 @@ def test_a_faulty_array_is_refused_with_the_line(tmp_path, array, line):
     assert refused(path).where == f"{path}:{line}"
 
 
+def test_a_fault_in_an_array_of_one_line_names_the_row(tmp_path):
+    made = [{"instruction": "a", "output": "b"}] * 4 + [{"instruction": "a", "output": ""}]
+    assert refused(written(tmp_path, json.dumps(made), "a.json")).message.startswith("Row 5: ")
+
+
 def test_json_lines_under_the_name_of_an_array_are_read(tmp_path):
     assert len(read(written(tmp_path, GOOD * 2, "a.json")).rows) == 2
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -228,6 +229,20 @@ def test_the_layer_of_the_half_is_interpolated_on_the_curve() -> None:
     curve = SwapCurve((0, 10, 20, 29), host, donor, shares[:, None] * donor, shares[:, None] * 0 * donor)
     half = half_layer(curve)
     assert (half.estimate, half.low, half.high) == pytest.approx((16.0, 16.0, 16.0))
+
+
+def test_reading_a_curve_leaves_modes_gradients_and_logits_as_they_were_on_exceptions_too(start: Any) -> None:
+    network, ids = deepcopy(start), torch.tensor([[5, 6, 7]])
+    network.model.layers[1].train()
+    before, pairs, layout = network(input_ids=ids).logits, matched_pairs(2), Layout.of(network)
+    given = residuals(network, layout, pairs, (1, 2))
+    broken = replace(given, rows=tuple(stream[..., :5] for stream in given.rows))
+    with pytest.raises((RuntimeError, ValueError)) as kept:
+        swap_curve(network, layout, pairs, broken, generator=torch.Generator())
+    assert kept.tb is not None  # the frames of the failure are still alive here
+    assert torch.is_grad_enabled()
+    assert [layer.training for layer in network.model.layers] == [False, True, False, False]
+    assert torch.equal(network(input_ids=ids).logits, before)
 
 
 def test_networks_of_another_size_and_other_pairs_are_refused(start: Any) -> None:

@@ -28,6 +28,11 @@ def test_half_of_the_mass_by_arithmetic() -> None:
     assert half_mass([[0.0, 0.0, 5.0]] * 12).estimate == 3
 
 
+def test_the_half_is_taken_of_means_so_answers_that_end_early_do_not_make_it_earlier() -> None:
+    found = half_mass([[1.0, 3.0]] * 15 + [[1.0]] * 30)  # means 1 and 3; sums 45 and 45
+    assert (found.estimate, found.low, found.high) == (2, 2, 2)
+
+
 def test_an_alignment_of_three_tokens_is_shallow_whatever_follows() -> None:
     planted = [[2.0, 2.0, 2.0, *[0.01] * 17]] * 30
     assert half_mass(planted).estimate == 2

@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 
 from springback.errors import RefusedError
 from springback.models.facts import describe
@@ -17,6 +16,8 @@ IDS = torch.arange(3, 60)[None]
 @pytest.fixture
 def adapter(tmp_path: Path) -> Path:
     """A LoRA that changes its base, and the logits that peft itself gives with it."""
+    from peft import LoraConfig, get_peft_model
+
     base = save_folder(tiny(), tmp_path / "base")
     with seeded(1):
         wrapped = get_peft_model(

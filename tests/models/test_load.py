@@ -10,9 +10,11 @@ from safetensors.torch import load_file, save_file
 
 from springback.errors import RefusedError
 from springback.models import templates
+from springback.models.aliases import SMOLLM2, folder_of
 from springback.models.load import load
 from springback.models.tiny import save_folder, tiny
 from springback.models.tokens import encode
+from springback.models.weights import files_sha256
 
 IDS = torch.arange(3, 60)[None]
 
@@ -163,9 +165,20 @@ def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
     assert "ids up to 258" in refused(folder).message
 
 
-def test_changed_weights_in_our_cache_are_noticed(folder: Path) -> None:
-    (folder / "springback.json").write_text(json.dumps({"origin": "x", "weights_sha256": "0" * 64}))
-    assert refused(folder).kind == "checksum"
+def test_changed_weights_in_our_cache_are_noticed(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPRINGBACK_CACHE", str(tmp_path))
+    folder = Path(shutil.copytree(whole, folder_of(SMOLLM2)))
+    about = {"gguf_sha256": SMOLLM2.sha256, "weights_sha256": files_sha256([whole / "model.safetensors"])}
+    (folder / "springback.json").write_text(json.dumps(about))
+    assert (
+        load(SMOLLM2.name, dtype=torch.float32).origin
+        == load(str(folder), dtype=torch.float32).origin
+        == SMOLLM2.origin
+    )
+    change_weights(folder, lambda state: state["model.norm.weight"].add_(1e-3))
+    assert refused(SMOLLM2.name).kind == "checksum"
+    copied = Path(shutil.copytree(folder, tmp_path / "tuned"))
+    assert load(str(copied), dtype=torch.float32).origin == "folder tuned"
 
 
 def test_a_model_without_a_template_gets_the_plain_one_and_a_note(folder: Path) -> None:

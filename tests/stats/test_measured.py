@@ -106,6 +106,7 @@ def test_json_has_the_keys_of_the_contract_and_comes_back():
     body = json.loads(json.dumps(found.json(), allow_nan=False))
     assert list(body) == ["estimate", "low", "high", "level", "n", "over", "unit"]
     assert Measured.of(body) == found
+    assert Measured.of({"estimate": 0, "low": 0, "high": 1, "n": 4}) == Measured(0.0, 0.0, 1.0, n=4)
     assert Measured.of(unmeasured("no start").json()) == unmeasured("no start")
 
 

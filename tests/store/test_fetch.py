@@ -119,7 +119,7 @@ def test_two_at_once_fetch_once(tmp_path: Path, package: Package, wheel: Path, m
         time.sleep(0.2)
         return wheel
 
-    monkeypatch.setattr(fetch, "_downloaded", slow)
+    monkeypatch.setattr(fetch, "download", slow)
     call = lambda: fetch_member(package, "some_data/file.bin", into=tmp_path / "f", max_bytes=100)
     both = [threading.Thread(target=call) for _ in range(2)]
     for thread in both:

@@ -34,8 +34,8 @@ def read(path: Path | str) -> DataFile:
 def rows(path: Path | str) -> Iterator[Example | Pair]:
     """The rows one by one; the rows of one file have one shape. `.gz` is unpacked, strings stay strings."""
     path, first = Path(path), ""
-    for line, value in _values(path):
-        at = At(str(path), path.name, line)
+    for row, (line, value) in enumerate(_values(path), start=1):
+        at = At(str(path), path.name, line, row)
         shape = shape_of(value, at)
         first = first or shape
         if shape != first:

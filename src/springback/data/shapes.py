@@ -23,10 +23,13 @@ class At:
     path: str
     file: str
     line: int
+    row: int
+    """Which row of the file, from 1: in an array, more can stand on one line."""
 
     def no(self, message: str, next_step: str = "Correct this row.") -> NoReturn:
         """Refuse this row."""
-        refuse(message, where=f"{self.path}:{self.line}", next_step=next_step)
+        told = message if self.row == self.line else f"Row {self.row}: {message}"
+        refuse(told, where=f"{self.path}:{self.line}", next_step=next_step)
 
 
 def shape_of(row: Any, at: At) -> str:

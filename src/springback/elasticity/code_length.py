@@ -79,7 +79,7 @@ def code_length(logprobs: Float64[Tensor, " answer"], *, stop: int, answer_bytes
 
 def gamma(answers: Sequence[CodeLength], *, over: str = "documents") -> Gamma:
     """Micro, macro and micro without stop, with intervals over the answers. One answer has a rate and no interval."""
-    sizes = [8 * answer.bytes for answer in answers]
+    sizes = [8.0 * answer.bytes for answer in answers]
     return Gamma(
         _ratio([answer.bits for answer in answers], sizes, over),
         _alone(answers[0].rate, over) if len(answers) == 1 else mean([a.rate for a in answers], over=over, unit=UNIT),
@@ -100,7 +100,7 @@ def margin(wanted: CodeLength, opposite: CodeLength) -> float:
 UNIT = "bit/bit"
 
 
-def _ratio(bits: Sequence[float], sizes: Sequence[int], over: str) -> Measured:
+def _ratio(bits: Sequence[float], sizes: Sequence[float], over: str) -> Measured:
     if len(bits) == 1:
         return _alone(bits[0] / sizes[0], over)
     return ratio_of_sums(bits, sizes, over=over, unit=UNIT)

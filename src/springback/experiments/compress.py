@@ -150,13 +150,13 @@ def _policy(model: "LanguageModel", config: CompressConfig) -> Policy:
             kind="option", where="--stride", next=f"Give --stride {max(1, window // 2)}.",
         )  # fmt: skip
     start = _start_token(model)
-    bos = None if start is None else model.tokenizer.convert_ids_to_tokens(start)
+    bos = None if start is None else str(model.tokenizer.convert_ids_to_tokens(start))
     return Policy(bos, None, window, stride)
 
 
 def _start_token(model: "LanguageModel") -> int | None:
     """The tokenizer's beginning of text, else its end of text (as GPT-2 was trained), else none."""
-    tokenizer = model.tokenizer
+    tokenizer: Any = model.tokenizer
     return tokenizer.eos_token_id if tokenizer.bos_token_id is None else tokenizer.bos_token_id
 
 

@@ -14,11 +14,12 @@ What it does not do: fp16 (it would need loss scaling and is refused), sharding,
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.optim.adamw import adamw
+
+from springback.fit.slots import Slot, slots
 
 PIECE = 1 << 20
 """Elements updated at once: small enough for the cache of a CPU, large enough to share among threads."""
@@ -26,27 +27,6 @@ LINE = 1 << 10
 """Elements summed in fp32 at a time; divides `PIECE`."""
 FUSED = frozenset({"cpu", "cuda", "mps", "xpu"})
 """Device types with torch's fused AdamW."""
-ACCURATE = (torch.float32, torch.float64)
-
-
-@dataclass(slots=True)
-class Slot:
-    """One trainable tensor with what belongs to it; tied weights have one slot."""
-
-    name: str
-    weight: nn.Parameter
-    master: Tensor
-    """fp32; the weight itself where that is fp32 or fp64."""
-    steps: Tensor
-    """Updates since the moments were fresh; float32 because torch's kernels ask for it."""
-    first: Tensor | None = None
-    second: Tensor | None = None
-    sum: Tensor | None = None
-    """fp32 sum of micro-batch gradients, where there are several."""
-
-    @property
-    def gradient(self) -> Tensor | None:
-        return self.weight.grad if self.sum is None else self.sum
 
 
 class MasterAdamW:
@@ -66,7 +46,7 @@ class MasterAdamW:
         `ValueError` where a trainable tensor has no master, or one that is not the network's weight before rounding.
         """
         self.betas, self.eps, self.weight_decay = betas, eps, weight_decay
-        self.slots = [_slot(name, weight, masters, network) for name, weight in _trainable(network)]
+        self.slots = slots(network, masters)
         if not self.slots:
             raise ValueError(
                 "The network has no trainable parameter: `network.requires_grad_(True)`, or attach an adapter."
@@ -204,31 +184,3 @@ _KINDS = ("master", "first", "second", "steps")
 
 def _pieces(elements: int) -> Iterator[slice]:
     return (slice(start, start + PIECE) for start in range(0, elements, PIECE))
-
-
-def _trainable(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    return ((name, weight) for name, weight in network.named_parameters() if weight.requires_grad)
-
-
-@torch.no_grad()
-def _slot(name: str, weight: nn.Parameter, masters: Mapping[str, Tensor] | None, network: nn.Module) -> Slot:
-    if weight.dtype not in (*ACCURATE, torch.bfloat16):
-        raise ValueError(f"{name} is {weight.dtype}; tuning knows bfloat16, float32 and float64 weights.")
-    weight.data = weight.data.contiguous()
-    given = None if masters is None else _given(name, weight, masters, network)
-    steps = torch.zeros((), device=weight.device)
-    if weight.dtype in ACCURATE:
-        return Slot(name, weight, weight, steps)
-    master = torch.empty_like(weight, dtype=torch.float32).copy_(weight if given is None else given)
-    return Slot(name, weight, master, steps)
-
-
-def _given(name: str, weight: Tensor, masters: Mapping[str, Tensor], network: nn.Module) -> Tensor:
-    """The master handed in under this name or under that of a tied weight, checked against the network."""
-    tied = [other for other, tensor in network.named_parameters(remove_duplicate=False) if tensor is weight]
-    found = next((masters[other] for other in tied if other in masters), None)
-    if found is None:
-        raise ValueError(f"No master was given for {name}.")
-    if found.shape != weight.shape or not torch.equal(found.to(weight.device, weight.dtype), weight):
-        raise ValueError(f"The master given for {name} is not the network's weight before rounding.")
-    return found

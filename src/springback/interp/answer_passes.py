@@ -15,9 +15,9 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
-from springback.models.cache import cut, window
+from springback.models.cache import cut
 from springback.models.layout import Layout
-from springback.models.readout import quiet, read, route
+from springback.models.readout import read, route
 from springback.models.rows import Row, batches, pad_right
 
 BATCH_TOKENS = 1024
@@ -56,7 +56,7 @@ class AnswerPass:
 def passes(
     network: nn.Module, layout: Layout, rows: Sequence[Row], *, batch_tokens: int = BATCH_TOKENS
 ) -> Iterator[AnswerPass]:
-    """The rows in batches of at most `batch_tokens` tokens. No gradient, no dropout while the iteration lasts.
+    """The rows in batches of at most `batch_tokens` tokens. To be iterated, and run, under `readout.quiet`.
 
     ValueError for a row without prompt or answer: its first token is predicted from nothing.
     """
@@ -66,9 +66,8 @@ def passes(
                 f"Row {index} has {len(row.prompt)} prompt and {len(row.answer)} answer tokens: both need one"
             )
     route(network)  # found out before any hook is set: it runs the network
-    with quiet(network):
-        for indices in batches([len(row) - 1 for row in rows], tokens=batch_tokens):
-            yield _prepared(network, layout, indices, [rows[index] for index in indices])
+    for indices in batches([len(row) - 1 for row in rows], tokens=batch_tokens):
+        yield _prepared(network, layout, indices, [rows[index] for index in indices])
 
 
 def _prepared(network: nn.Module, layout: Layout, indices: list[int], rows: Sequence[Row]) -> AnswerPass:
@@ -85,14 +84,11 @@ def _prepared(network: nn.Module, layout: Layout, indices: list[int], rows: Sequ
     return AnswerPass(network, indices, ids[:, begin:], answers.to(device), targets, prefix)
 
 
-def _encoded(network: nn.Module, ids: Int[Tensor, "batch time"], length: int) -> Cache | None:
-    """The prompts' beginnings in the cache; None where a sliding window could have dropped some of them by the end."""
+def _encoded(network: nn.Module, ids: Int[Tensor, "batch time"], length: int) -> Cache:
+    """The prompts' beginnings in the cache; sliding windows keep what the rest can still see."""
     wanted = torch.zeros_like(ids[:, :length], dtype=torch.bool)
-    wanted[:, -1] = True
     cache = read(network, {"input_ids": ids[:, :length], "use_cache": True}, wanted).cache
-    if not isinstance(cache, Cache):
-        return None
-    reach = window(cache)
+    assert isinstance(cache, Cache), "the layout was proven with a cache"
     return cache
 
 

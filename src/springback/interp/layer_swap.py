@@ -24,6 +24,7 @@ from springback.errors import RefusedError
 from springback.interp.answer_passes import BATCH_TOKENS, AnswerPass, passes
 from springback.models.hooks import capture, restart
 from springback.models.layout import Layout
+from springback.models.readout import quiet
 from springback.models.rows import Row
 from springback.papers import INNER_WORKINGS
 from springback.stats.measured import Measured
@@ -88,11 +89,12 @@ def residuals(
     rows = _rows(pairs)
     kept: dict[int, Tensor] = {}
     logprobs = torch.empty(len(rows), dtype=torch.float64)
-    for batch in passes(network, layout, rows, batch_tokens=batch_tokens):
-        with capture(network, layout, layers) as captured:
-            logprobs[batch.indices] = batch.logprobs()
-        streams = torch.stack([captured[layer][batch.answers] for layer in layers]).cpu()
-        kept |= zip(batch.indices, streams.split([len(row) for row in batch.targets], dim=1), strict=True)
+    with quiet(network):
+        for batch in passes(network, layout, rows, batch_tokens=batch_tokens):
+            with capture(network, layout, layers) as captured:
+                logprobs[batch.indices] = batch.logprobs()
+            streams = torch.stack([captured[layer][batch.answers] for layer in layers]).cpu()
+            kept |= zip(batch.indices, streams.split([len(row) for row in batch.targets], dim=1), strict=True)
     return Residuals(tuple(layers), layout, tuple(kept[i] for i in range(len(rows))), _margins(logprobs, pairs))
 
 
@@ -116,15 +118,16 @@ def swap_curve(
     directions = [_directions(row, layout.width, generator) for row in rows]
     host = torch.empty(len(rows), dtype=torch.float64)
     found = torch.empty(2, len(donor.layers), len(rows), dtype=torch.float64)
-    for batch in passes(network, layout, rows, batch_tokens=batch_tokens):
-        with capture(network, layout, donor.layers) as own:
-            host[batch.indices] = batch.logprobs()
-        steps = torch.cat([directions[index] for index in batch.indices])
-        for place, layer in enumerate(donor.layers):
-            given = torch.cat([donor.rows[index][place] for index in batch.indices])
-            found[0, place, batch.indices] = _with(batch, layout, layer, own[layer], given)
-            placebo = _same_length(own[layer][batch.answers], given, steps)
-            found[1, place, batch.indices] = _with(batch, layout, layer, own[layer], placebo)
+    with quiet(network):
+        for batch in passes(network, layout, rows, batch_tokens=batch_tokens):
+            with capture(network, layout, donor.layers) as own:
+                host[batch.indices] = batch.logprobs()
+            steps = torch.cat([directions[index] for index in batch.indices])
+            for place, layer in enumerate(donor.layers):
+                given = torch.cat([donor.rows[index][place] for index in batch.indices])
+                placebo = _same_length(own[layer][batch.answers], given, steps)
+                found[0, place, batch.indices] = _with(batch, layout, layer, own[layer], given)
+                found[1, place, batch.indices] = _with(batch, layout, layer, own[layer], placebo)
     curves = [torch.stack([_margins(row, pairs) for row in curve]) for curve in found]
     return SwapCurve(donor.layers, _margins(host, pairs), donor.margins, *curves)
 

@@ -78,9 +78,10 @@ def _changed(layer: Layer, change: Callable[[Tensor], Tensor], length: int | Non
 
 def holds(cache: object, length: int) -> bool:
     """Whether the network really filled every layer with `length` tokens (some ignore the cache they are handed)."""
-    if unfit(cache) or not isinstance(cache, Cache) or not cache.layers:
+    if unfit(cache) or not isinstance(cache, Cache):
         return False
-    return all(layer.is_initialized and layer.get_seq_length() == length for layer in cache.layers)
+    layers: list[Layer] = cache.layers
+    return bool(layers) and all(layer.is_initialized and layer.get_seq_length() == length for layer in layers)
 
 
 __all__ = ["cut", "holds", "repeat", "select", "unfit", "window"]

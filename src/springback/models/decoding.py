@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,7 @@ class Writing:
     ended: bool = False
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Gives the logits after the last token of each live row, and forgets rows that have ended."""
 

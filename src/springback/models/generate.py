@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from springback.errors import RefusedError
 from springback.models.decoding import Reader, Writing, readers
-from springback.models.readout import quiet
+from springback.models.readout import context, quiet
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,10 @@ def sample(
 
 
 def draw(logits: Float[Tensor, "row vocab"], uniforms: Float64[Tensor, " row"], temperature: float) -> list[int]:
-    """The token at which the cumulative probability passes the row's uniform number; the likeliest at temperature 0.
+    """The token at which the cumulative probability passes the row's uniform number.
 
     ValueError where the logits are no distribution (NaN, or an infinity above).
     """
-    if temperature == 0:
-        return logits.argmax(dim=-1).tolist()
     mass = (logits.cpu().float() / temperature).softmax(dim=-1).double().cumsum(dim=-1)
     if not bool(mass[:, -1].isfinite().all()):
         raise ValueError("The network's logits are not finite: nothing can be sampled from it.")
@@ -77,8 +75,7 @@ def draw(logits: Float[Tensor, "row vocab"], uniforms: Float64[Tensor, " row"], 
 def _write(reader: Reader, most: int, stop: Set[int], temperature: float, *, keep_logits: bool) -> None:
     for _ in range(most):
         logits = reader.logits()
-        uniforms = [torch.rand((), generator=row.generator, dtype=torch.float64) for row in reader.live if temperature]
-        tokens = draw(logits, torch.stack(uniforms) if uniforms else torch.empty(0, dtype=torch.float64), temperature)
+        tokens = _next(logits, [row.generator for row in reader.live], temperature)
         for row, token, seen in zip(reader.live, tokens, logits.cpu() if keep_logits else tokens, strict=True):
             row.ids.append(token)
             row.ended = token in stop
@@ -88,6 +85,13 @@ def _write(reader: Reader, most: int, stop: Set[int], temperature: float, *, kee
             return
         if len(going) < len(reader.live):
             reader.keep(going)
+
+
+def _next(logits: Tensor, generators: list[torch.Generator | None], temperature: float) -> list[int]:
+    if temperature == 0:
+        return logits.argmax(dim=-1).tolist()
+    uniforms = [torch.rand((), generator=generator, dtype=torch.float64) for generator in generators]
+    return draw(logits, torch.stack(uniforms), temperature)
 
 
 def _rows(
@@ -104,10 +108,10 @@ def _rows(
 
 
 def _refuse_too_long(network: nn.Module, prompts: Sequence[tuple[int, ...]], most: int) -> None:
-    context = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    room = context(network)
     for index, prompt in enumerate(prompts):
-        if context is not None and len(prompt) + most > context:
+        if room is not None and len(prompt) + most > room:
             raise RefusedError(
-                f"Prompt {index} has {len(prompt)} tokens; with {most} new ones it passes the context of {context}.",
+                f"Prompt {index} has {len(prompt)} tokens; with {most} new ones it passes the context of {room}.",
                 kind="data", where=f"prompt {index}", next="Shorten the prompt or ask for fewer tokens.",
             )  # fmt: skip

@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from springback.models.progress import quiet_bars
 
 WEIGHTS: Final = "model.safetensors"
+NOT_KEPT: Final = ("quantization_config", "_name_or_path", "_model_name_or_path")
 METADATA: Final = {"format": "pt"}
 
 
@@ -55,7 +56,7 @@ def write_folder(
 ) -> None:
     """A folder that transformers 4 and 5 read alike: `rope_theta` in both places, a tokenizer class both know."""
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {key: value for key, value in config.items() if key not in ("quantization_config", "_name_or_path")}
+    plain = {key: value for key, value in config.items() if key not in NOT_KEPT}
     rope = plain.get("rope_parameters")
     if isinstance(rope, dict) and "rope_theta" in rope:
         plain["rope_theta"] = rope["rope_theta"]

@@ -15,6 +15,7 @@ from springback.models.language_model import LanguageModel
 from springback.models.place import TINY, Place, place
 from springback.models.progress import quiet_bars
 from springback.models.rope import require_same_rope
+from springback.models.sound import checked_sha256, require_decoder, require_room_for
 from springback.models.tiny import tiny
 
 
@@ -53,15 +54,15 @@ def load(
 
 def _loaded(where: Place, *, dtype: torch.dtype, device: str, trust_remote_code: bool) -> LanguageModel:
     config = weights.read_json(where.path / "config.json")
-    _require_decoder(where.path, config, trust_remote_code=trust_remote_code)
+    require_decoder(where.path, config, trust_remote_code=trust_remote_code)
     files = weights.weight_files(where.path)
     for file in files:
         weights.header(file)
-    digest = _checked_sha256(where, files)
+    digest = checked_sha256(where, files)
     tokenizer = _tokenizer(where.path, trust_remote_code=trust_remote_code)
     network, notes = _network(where.path, dtype=dtype, trust_remote_code=trust_remote_code)
     require_same_rope(config, network)
-    _require_room_for(tokenizer, network)
+    require_room_for(tokenizer, network)
     network = network.to(device).eval().requires_grad_(requires_grad=False)  # pyright: ignore[reportArgumentType]
     template, said = _template(tokenizer)
     return LanguageModel(
@@ -84,7 +85,7 @@ def _with_adapter(base: LanguageModel, where: Place) -> LanguageModel:
     own = base
     if (where.path / "tokenizer_config.json").is_file():
         tokenizer = _tokenizer(where.path, trust_remote_code=False)
-        _require_room_for(tokenizer, network)
+        require_room_for(tokenizer, network)
         template = templates.template_of(tokenizer) or base.template
         own = replace(base, tokenizer=tokenizer, template=template, template_sha256=templates.text_sha256(template))
     return replace(
@@ -95,38 +96,6 @@ def _with_adapter(base: LanguageModel, where: Place) -> LanguageModel:
         origin=f"adapter {where.name} merged into {base.origin}",
         weights_sha256=templates.text_sha256(base.weights_sha256 + digest),
     )
-
-
-def _require_decoder(folder: Path, config: dict[str, Any], *, trust_remote_code: bool) -> None:
-    said = folder / "tokenizer_config.json"
-    code = config.get("auto_map") or (weights.read_json(said).get("auto_map") if said.is_file() else None)
-    if code and not trust_remote_code:
-        raise RefusedError(
-            f"{folder.name} wants to run code of its own (auto_map); nothing of it was run.",
-            kind="remote_code",
-            where=str(folder / "config.json"),
-            next="Read that code, then allow it by name; or take auto_map out if transformers knows this architecture.",
-        )
-    if config.get("is_encoder_decoder"):
-        raise RefusedError(
-            f"{folder.name} is an encoder-decoder; a decoder is needed.",
-            kind="model",
-            where=str(folder / "config.json"),
-            next="Name a causal language model.",
-        )
-
-
-def _checked_sha256(where: Place, files: tuple[Path, ...]) -> str:
-    digest = weights.files_sha256(files)
-    if where.weights_sha256 not in (None, digest):
-        raise RefusedError(
-            f"The weights of {where.name} have changed since they were converted: sha256 {digest}, "
-            f"expected {where.weights_sha256}.",
-            kind="checksum",
-            where=str(files[0]),
-            next=f"Delete {where.path} and pull the model again.",
-        )
-    return digest
 
 
 def _network(folder: Path, *, dtype: torch.dtype, trust_remote_code: bool) -> tuple[PreTrainedModel, tuple[str, ...]]:
@@ -160,19 +129,6 @@ def _tokenizer(folder: Path, *, trust_remote_code: bool) -> PreTrainedTokenizerB
     if tokenizer.eos_token_id is None:
         raise _unusable(folder, "its tokenizer declares no end-of-text token")
     return tokenizer
-
-
-def _require_room_for(tokenizer: PreTrainedTokenizerBase, network: PreTrainedModel) -> None:
-    embedding: Any = network.get_input_embeddings()
-    rows = embedding.weight.shape[0]
-    top = max(tokenizer.get_vocab().values(), default=-1)
-    if not 0 <= top < rows:
-        raise RefusedError(
-            f"The tokenizer writes ids up to {top}, the network has {rows} embeddings.",
-            kind="model",
-            where="tokenizer.json",
-            next="Put the tokenizer of this very model into its folder.",
-        )
 
 
 def _template(tokenizer: PreTrainedTokenizerBase) -> tuple[str, tuple[str, ...]]:

@@ -86,9 +86,11 @@ def _folder(path: Path, spec: str, revision: str | None) -> Place:
             where=str(path / "config.json"),
             next="Name the folder that save_pretrained wrote.",
         )
-    about = manifest(path)
+    for alias in ALIASES.values():
+        if folder_of(alias).exists() and path.samefile(folder_of(alias)):
+            return _aliased(alias)
     name = path.resolve().name or str(path)
-    return Place(path, name, about.get("origin") or f"folder {name}", about.get("licence"), about.get("weights_sha256"))
+    return Place(path, name, f"folder {name}")
 
 
 def _aliased(alias: Alias) -> Place:

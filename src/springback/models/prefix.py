@@ -8,7 +8,7 @@ from torch import nn
 from transformers.cache_utils import Cache, DynamicCache
 
 from springback.models.cache import cut, holds, repeat, unfit, window
-from springback.models.readout import accepts, read
+from springback.models.readout import accepts, read, text_config
 from springback.models.rows import common_prefix
 
 WORTH = 32
@@ -56,10 +56,10 @@ def empty(network: nn.Module) -> Cache | None:
 
     Attention in fixed chunks is out: chunks are counted in columns, so padding would move their borders.
     """
-    chunked = "chunked_attention" in (getattr(network.config, "layer_types", None) or ())
+    chunked = "chunked_attention" in (getattr(text_config(network), "layer_types", None) or ())
     if chunked or not accepts(network, "past_key_values") or not positioned(network):
         return None
-    cache = DynamicCache(config=network.config)
+    cache = DynamicCache(config=network.config)  # pyright: ignore[reportArgumentType]
     return None if unfit(cache) else cache
 
 

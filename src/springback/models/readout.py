@@ -83,6 +83,16 @@ def head(network: nn.Module) -> nn.Module:
     return network.get_output_embeddings()  # pyright: ignore[reportCallIssue]
 
 
+def text_config(network: nn.Module) -> Any:
+    """The configuration of the decoder, also where it is a part of a larger one."""
+    return network.config.get_text_config()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+
+
+def context(network: nn.Module) -> int | None:
+    """The most tokens that the network was made to read; None where it does not say."""
+    return getattr(text_config(network), "max_position_embeddings", None)
+
+
 def accepts(network: nn.Module, argument: str) -> bool:
     """Whether the network's forward names this argument (a PEFT wrapper is asked about what it wraps)."""
     unwrap = getattr(network, "get_base_model", None)

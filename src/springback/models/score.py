@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from springback.errors import RefusedError
 from springback.models.prefix import Prefix, positioned, shared
-from springback.models.readout import Reading, quiet, read
+from springback.models.readout import Reading, context, quiet, read, text_config
 from springback.models.rows import Row, batches, pad_right
 
 BATCH_TOKENS = 1024
@@ -107,19 +107,19 @@ def _chosen(reading: Reading, targets: Int[Tensor, " row"], rows: int) -> Float6
 
 
 def _rows_at_once(network: nn.Module) -> int:
-    return max(1, LOGIT_BYTES // (4 * network.config.get_text_config().vocab_size))
+    return max(1, LOGIT_BYTES // (4 * text_config(network).vocab_size))
 
 
 def _refuse_unreadable(network: nn.Module, rows: Sequence[Row]) -> None:
-    context = getattr(network.config.get_text_config(), "max_position_embeddings", None)
+    most = context(network)
     for index, row in enumerate(rows):
         if not row.prompt or not row.answer:
             raise RefusedError(
-                f"Row {index} has {len(row.prompt)} prompt and {len(row.answer)} answer tokens; each needs one at least.",
+                f"Row {index} has {len(row.prompt)} prompt and {len(row.answer)} answer tokens; both must have some.",
                 kind="data", where=f"row {index}", next="Give it a prompt and an answer, or leave the row out.",
             )  # fmt: skip
-        if context is not None and len(row) - 1 > context:
+        if most is not None and len(row) - 1 > most:
             raise RefusedError(
-                f"Row {index} has {len(row)} tokens, the model reads {context}; nothing is truncated silently.",
+                f"Row {index} has {len(row)} tokens, the model reads {most}; nothing is truncated silently.",
                 kind="data", where=f"row {index}", next="Shorten the row, or choose a model with a longer context.",
             )  # fmt: skip

@@ -1,20 +1,21 @@
 """Several runs against one start: a table of their headline readings and a picture of gain against price."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from markupsafe import Markup
 
-from springback.errors import RefusedError
 from springback.report import embed
 from springback.report.charts.tradeoff import Dot, tradeoff
-from springback.report.evidence import Evidence, Size
+from springback.report.evidence import Evidence
 from springback.report.markup import num
 from springback.report.numbers import STYLES, sized
+from springback.report.one_start import distinct, require_one_start
 from springback.report.page import document
+from springback.report.point import Size
 from springback.report.sections import scorer
 from springback.report.sections.words import plain, size_words
 from springback.report.tables import Table, columns, table, three
@@ -41,7 +42,14 @@ class Line:
     state: str
 
 
-HEADS: Final = ("gain in margin", "gain in score", "beyond benign tuning, margin", "share undone, margin", "fall beyond benign, margin", "share of KL undone")
+HEADS: Final = (
+    "gain in margin",
+    "gain in score",
+    "beyond benign tuning, margin",
+    "share undone, margin",
+    "fall beyond benign, margin",
+    "share of KL undone",
+)
 
 
 def write_comparison(paths: Sequence[Path], out: Path | None = None) -> tuple[Path, int]:
@@ -71,37 +79,15 @@ def comparison(runs: Sequence[tuple[str, Evidence]]) -> str:
     )
 
 
-def require_one_start(runs: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-    """Refused unless start, chat template and data are the same; the fields that differ are named."""
-    first_name, first = runs[0]
-    for name, meta in runs[1:]:
-        here, there = _identity(first), _identity(meta)
-        differing = [field for field in here if here[field] != there.get(field)]
-        if differing:
-            shown = ", ".join(f"{field} ({_brief(here[field])} there, {_brief(there.get(field))} here)" for field in differing)
-            raise RefusedError(
-                f"{name} cannot be compared with {first_name}: they differ in {shown}",
-                kind="run", where=name, next="Compare runs of one start on one data set; write the others' pages one by one.",
-            )  # fmt: skip
-
-
-def distinct(paths: Sequence[Path]) -> list[str]:
-    """Directory names, with as much of the path before them as tells them apart."""
-    parts = [path.resolve().parts for path in paths]
-    for depth in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-depth:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    raise RefusedError("the same run is named twice", kind="run", where=str(paths[0]), next="Name each run once.")
-
-
 def dot(name: str, evidence: Evidence) -> Dot:
     return Dot(name, _gain(evidence, "margin"), price(evidence), max(evidence.reversals, default=0))
 
 
 def price(evidence: Evidence) -> int | None:
     """The smallest n at which the whole interval of the undone margin lies at one half or above, largest N."""
-    found = sorted(evidence.find("undone", reading="margin", arm="main", aligned=evidence.largest), key=lambda c: c.reversed)
+    found = sorted(
+        evidence.find("undone", reading="margin", arm="main", aligned=evidence.largest), key=lambda c: c.reversed
+    )
     return next((c.reversed for c in found if c.value.low is not None and c.value.low >= HALF), None)
 
 
@@ -164,22 +150,6 @@ def _gain(evidence: Evidence, reading: str) -> Value:
 def _of(evidence: Evidence, kind: str, reading: str, size: Size, n: int) -> Value:
     found = evidence.contrast(kind, reading=reading, arm="main", aligned=size, reversed=n)
     return found.value if found else value(None, "", why="not measured")
-
-
-def _identity(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """What two runs must share: hashes of the start's weights and template and of the data."""
-    model, known = meta.get("model") or {}, meta.get("identity") or {}
-    return {
-        "start weights": model.get("weights_sha256"),
-        "chat template": model.get("template_sha256"),
-        "data": known.get("data_sha256"),
-        "scorer": (meta.get("asked") or {}).get("score"),
-    }
-
-
-def _brief(thing: object) -> str:
-    text = "nothing" if thing is None else str(thing)
-    return text if len(text) <= 16 else text[:12] + "…"
 
 
 def _short(paths: Sequence[Path]) -> str:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from springback.report.evidence import Body, Evidence
+from springback.report.evidence import Evidence
+from springback.report.point import Body
 
 HEAVY: Final = frozenset({"prompt_ids", "answer_ids", "bits"})
 """Fields that stay in the stored run: token ids and bits per token."""
@@ -27,7 +28,7 @@ def _light(found: Mapping[str, Body]) -> dict[str, Any]:
 def _finite(thing: Any) -> Any:
     """JSON has no NaN: a number that is none becomes null."""
     if isinstance(thing, float):
-        return thing if abs(thing) != float("inf") and thing == thing else None  # noqa: PLR0124
+        return thing if abs(thing) != float("inf") and thing == thing else None
     if isinstance(thing, Mapping):
         return {str(k): _finite(v) for k, v in thing.items()}
     return [_finite(v) for v in thing] if isinstance(thing, list | tuple) else thing

@@ -6,83 +6,12 @@ Any subset of records is enough; what a run lacks is empty here and *not measure
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
-from springback.report.value import Value, finite, value
+from springback.report.point import Body, Contrast, Point, Size, contrast, order, point, size_of
+from springback.report.value import Real, finite
 
-Body = Mapping[str, Any]
 Records = Mapping[str, Mapping[str, Body]]
-
-Size = int | str
-"""Examples, or `given` for a model that came aligned."""
-
-GIVEN: Final = "given"
-GAMMA_TEXTS: Final = ("aligned", "reversed", "neutral")
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One measured cell of the grid."""
-
-    id: str
-    seed: int
-    arm: str
-    """main, benign, from_start or continuation."""
-    aligned: Size
-    """Examples that it was aligned on (N)."""
-    reversed: int
-    """Examples of the reversal after that (n)."""
-    body: Body = field(compare=False)
-
-    @property
-    def record(self) -> str:
-        return f"cell:{self.id}"
-
-    @property
-    def label(self) -> str:
-        return str(self.body.get("label") or self.id)
-
-    @property
-    def degenerate(self) -> str | None:
-        """Why this model's score must not be quoted; None where it answers."""
-        state = self.body.get("state") or {}
-        return str(state.get("why") or "degenerate") if state.get("name") == "degenerate" else None
-
-    def moved(self, unit: str, *, phase: str) -> float:
-        """Examples, supervised tokens or optimiser steps of the `align` or `reverse` phase."""
-        return finite((self.body.get(phase) or {}).get(unit)) or 0.0
-
-    def score(self) -> Value:
-        read = value((self.body.get("behaviour") or {}).get("score"), self.record, unit="probability")
-        if self.degenerate is None or not read.known:
-            return read
-        return Value(None, unit=read.unit, why=f"degenerate: {self.degenerate}", record=self.record)
-
-    def margin(self) -> Value:
-        return value((self.body.get("behaviour") or {}).get("margin"), self.record, unit="bit/bit")
-
-    def gamma(self, text: str, kind: str = "micro") -> Value:
-        return value(((self.body.get("gamma") or {}).get(text) or {}).get(kind), self.record, unit="bit/bit")
-
-    def kl(self, direction: str = "kl_from_start") -> Value:
-        return value(self.body.get(direction), self.record, unit="bit/token")
-
-
-@dataclass(frozen=True, slots=True)
-class Contrast:
-    """One paired difference, share or slope."""
-
-    name: str
-    reading: str
-    kind: str
-    arm: str
-    seed: str
-    aligned: Size
-    reversed: int
-    value: Value
-    smallest: float | None
-    """The smallest difference that this n could have seen."""
-    body: Body
 
 
 @dataclass(frozen=True)
@@ -103,12 +32,12 @@ class Evidence:
 
     @cached_property
     def points(self) -> tuple[Point, ...]:
-        found = (_point(key, body) for key, body in self.kind("cell").items())
+        found = (point(key, body) for key, body in self.kind("cell").items())
         return tuple(sorted(found, key=lambda p: (p.seed, p.arm, order(p.aligned), p.reversed)))
 
     @cached_property
     def contrasts(self) -> tuple[Contrast, ...]:
-        return tuple(_contrast(name, body) for name, body in self.kind("contrast").items())
+        return tuple(contrast(name, body) for name, body in self.kind("contrast").items())
 
     @cached_property
     def seeds(self) -> tuple[int, ...]:
@@ -130,12 +59,12 @@ class Evidence:
         return self.sizes[-1] if self.sizes else 0
 
     @cached_property
-    def batch(self) -> float:
+    def batch(self) -> Real:
         """Examples a step, from the first cell that took one; 8 where none did."""
-        for point in self.points:
+        for cell in self.points:
             for phase in ("align", "reverse"):
-                if steps := point.moved("steps", phase=phase):
-                    return max(1.0, point.moved("examples", phase=phase) / steps)
+                if steps := cell.moved("steps", phase=phase):
+                    return max(1.0, cell.moved("examples", phase=phase) / steps)
         return 8.0
 
     def point(self, seed: int, arm: str, aligned: Size, reversed_: int) -> Point | None:
@@ -178,53 +107,8 @@ class Evidence:
         """The point (N, n) that the verdict rests on; None where it rests on none."""
         verdict = self.one("verdict")
         n = finite(verdict.get("n"))
-        return (_size(verdict.get("N")), int(n)) if n else None
+        return (size_of(verdict.get("N")), int(n)) if n else None
 
     @cached_property
     def _by_place(self) -> dict[tuple[int, str, Size, int], Point]:
         return {(p.seed, p.arm, p.aligned, p.reversed): p for p in self.points}
-
-
-def order(size: Size) -> float:
-    """Sizes in order; a model that came aligned stands after all that were aligned here."""
-    return size if isinstance(size, int) else float("inf")
-
-
-def _point(key: str, body: Body) -> Point:
-    name = str(body.get("id") or key)
-    seed, arm, aligned, reversed_ = [*name.split("/"), "", "", "", ""][:4]
-    return Point(
-        id=key,
-        seed=_int(body.get("seed"), seed),
-        arm=str(body.get("arm") or arm or "main"),
-        aligned=GIVEN if aligned == GIVEN else _int((body.get("align") or {}).get("examples"), aligned),
-        reversed=_int((body.get("reverse") or {}).get("examples"), reversed_),
-        body=body,
-    )
-
-
-def _contrast(name: str, body: Body) -> Contrast:
-    smallest = finite(body.get("smallest_detectable"))
-    return Contrast(
-        name=name,
-        reading=str(body.get("reading") or ""),
-        kind=str(body.get("kind") or ""),
-        arm=str(body.get("arm") or "main"),
-        seed=str(body.get("seed", "all")),
-        aligned=_size(body.get("N")),
-        reversed=_int(body.get("n"), "0"),
-        value=value(body.get("value"), f"contrast:{name}"),
-        smallest=smallest,
-        body=body,
-    )
-
-
-def _size(size: Any) -> Size:
-    return GIVEN if size == GIVEN else _int(size, "0")
-
-
-def _int(number: Any, otherwise: str) -> int:
-    found = finite(number)
-    if found is not None:
-        return int(found)
-    return int(otherwise) if otherwise.isdecimal() else 0

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from springback.report.numbers import bare, count, interval, style_for
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 
 def num(value: Value, reading: str | None = None, *, sign: bool = False, unit: bool = True) -> Markup:
@@ -19,15 +19,13 @@ def num(value: Value, reading: str | None = None, *, sign: bool = False, unit: b
     return pointed(inner, value.record, stored=value.estimate)
 
 
-def pointed(text: str, record: str, *, stored: float | None = None) -> Markup:
+def pointed(text: str, record: str, *, stored: Real | None = None) -> Markup:
     """Any printed number with its record."""
     if stored is None:
         return Markup('<span class="num" data-record="{}">{}</span>').format(record, text)
     return Markup('<data class="num" value="{}" data-record="{}">{}</data>').format(repr(stored), record, text)
 
 
-def counted(number: float, record: str) -> Markup:
+def counted(number: Real, record: str) -> Markup:
     """A count with its record."""
     return pointed(count(number), record, stored=number)
-
-

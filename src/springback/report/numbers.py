@@ -1,4 +1,4 @@
-"""How a number is printed: U+2212, a leading zero, the same decimals for one reading everywhere, spaces that do not break.
+"""How a number is printed: U+2212, a leading zero, the same decimals for one reading everywhere, no-break spaces.
 
 Estimate [low, high] unit. A sign only on differences. Pages print numbers through this module and no other.
 """
@@ -6,7 +6,7 @@ Estimate [low, high] unit. A sign only on differences. Pages print numbers throu
 from dataclasses import dataclass, replace
 from typing import Final
 
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 MINUS: Final = "\u2212"
 NO_BREAK: Final = "\u00a0"
@@ -20,7 +20,7 @@ class Style:
 
     decimals: int
     """Digits after the point."""
-    scale: float = 1.0
+    scale: Real = 1.0
     """Printed value = stored value times scale."""
     unit: str = ""
     """Printed after the interval, with the power of ten that `scale` took out."""
@@ -66,7 +66,7 @@ def style_for(value: Value, reading: str | None = None) -> Style:
     return STYLES[known] if known else Style(3, unit=value.unit)
 
 
-def bare(number: float, style: Style, *, sign: bool = False) -> str:
+def bare(number: Real, style: Style, *, sign: bool = False) -> str:
     """One number without its unit; zero has no sign."""
     text = f"{abs(number) * style.scale:,.{style.decimals}f}"
     if not text.strip("0.,"):
@@ -89,22 +89,22 @@ def full(value: Value, style: Style, *, sign: bool = False, unit: bool = True) -
     return NO_BREAK.join(part for part in parts if part)
 
 
-def count(number: float) -> str:
+def count(number: Real) -> str:
     """A count with thousands separated: `7,390`."""
     return f"{number:,.0f}".replace("-", MINUS)
 
 
-def sized(name: str, size: float | str) -> str:
+def sized(name: str, size: Real | str) -> str:
     """`n = 8`, never broken over two lines; a model that came aligned has no size."""
     return f"{name}{NO_BREAK}={NO_BREAK}{size if isinstance(size, str) else count(size)}"
 
 
-def plural(number: float, one: str, many: str | None = None) -> str:
+def plural(number: Real, one: str, many: str | None = None) -> str:
     """`1 optimiser step`, `4 optimiser steps`; the number and the word stay together."""
     return f"{count(number)}{NO_BREAK}{one if number == 1 else many or one + 's'}"
 
 
-def fraction(n: float, whole: float | str) -> str:
+def fraction(n: Real, whole: Real | str) -> str:
     """`N/8`, `N/2`, `N`, `2N`: how a reversal compares with the alignment before it; empty without an alignment."""
     if not n or not whole or isinstance(whole, str):
         return ""
@@ -113,24 +113,24 @@ def fraction(n: float, whole: float | str) -> str:
     return f"{_short(n / whole)}N"
 
 
-def probability(p: float | None) -> str:
+def probability(p: Real | None) -> str:
     """A p-value: three decimals, `< 0.001` below."""
     if p is None:
         return "–"
     return f"<{NO_BREAK}0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: Real) -> str:
     """Seconds below two minutes, then minutes, then hours."""
     if seconds < 120:
         return f"{seconds:.0f}{NO_BREAK}s"
     return f"{seconds / 60:.0f}{NO_BREAK}minutes" if seconds < 7200 else f"{seconds / 3600:.1f}{NO_BREAK}hours"
 
 
-def memory(size: float) -> str:
+def memory(size: Real) -> str:
     """Bytes in MB below one GiB, in GiB from there on."""
     return f"{size / 2**30:.2f}{NO_BREAK}GiB" if size >= 2**30 else f"{size / 1e6:.1f}{NO_BREAK}MB"
 
 
-def _short(number: float) -> str:
+def _short(number: Real) -> str:
     return f"{number:.0f}" if abs(number - round(number)) < 0.05 else f"{number:.1f}"

@@ -1,4 +1,4 @@
-"""One run → one self-contained HTML page, from stored records alone: no torch, no network, the same bytes every time."""
+"""One run → one self-contained HTML page, from stored records alone: no torch, no network, always the same bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,15 +12,29 @@ from markupsafe import Markup
 
 from springback import __version__
 from springback.report import embed
-from springback.report.charts.svg import svg
 from springback.report.charts.marks import mark
+from springback.report.charts.svg import svg
 from springback.report.csp import policy
 from springback.report.evidence import Evidence, Records
 from springback.report.markup import num
 from springback.report.numbers import count, sized
-from springback.report.sections import advice, depth, falls, flips, head, points, rebound, samples, scorer, strip, tests, undone, used
+from springback.report.sections import (
+    advice,
+    depth,
+    falls,
+    flips,
+    head,
+    points,
+    rebound,
+    samples,
+    scorer,
+    strip,
+    tests,
+    undone,
+    used,
+)
 from springback.report.sections.words import spelled
-from springback.report.seen import finalize, said
+from springback.report.seen import finalize, said, token
 from springback.report.tables import embedded
 from springback.report.written import write_text
 from springback.store.cite import bibtex
@@ -42,7 +56,19 @@ class Detail:
     json_links: bool = True
 
 
-READINGS: Final = ("cell", "contrast", "test", "axis", "verdict", "scorer", "data", "accounting", "layer", "prefill", "position")
+READINGS: Final = (
+    "cell",
+    "contrast",
+    "test",
+    "axis",
+    "verdict",
+    "scorer",
+    "data",
+    "accounting",
+    "layer",
+    "prefill",
+    "position",
+)
 LEVELS: Final = (
     Detail(48, 4, 24, (*READINGS, "strip", "sample", "pair", "held_out", "document")),
     Detail(24, 3, 24, (*READINGS, "strip", "held_out")),
@@ -68,11 +94,10 @@ def write_report(path: Path) -> tuple[Path, int]:
 def page(records: Records, meta: Mapping[str, Any], *, cited: str = "") -> str:
     """The page of one run; never more than `LIMIT` bytes unless the smallest page is already larger."""
     evidence = Evidence(records, meta)
-    for detail in LEVELS:
-        text = render(evidence, detail, cited=cited)
-        if len(text.encode("utf-8", "backslashreplace")) <= LIMIT:
-            break
-    return text
+    texts = (render(evidence, detail, cited=cited) for detail in LEVELS)
+    return next((text for text in texts if len(text.encode()) <= LIMIT), "") or render(
+        evidence, LEVELS[-1], cited=cited
+    )
 
 
 def render(evidence: Evidence, detail: Detail, *, cited: str = "") -> str:
@@ -104,7 +129,7 @@ def _environment() -> Environment:
         loader=PackageLoader("springback.report", "templates"), autoescape=True, undefined=StrictUndefined,
         finalize=finalize, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    found.globals.update(said=said, num=num, sized=sized, count=count, glyph=_glyph, spelled=spelled)
+    found.globals.update(said=said, token=token, num=num, sized=sized, count=count, glyph=_glyph, spelled=spelled)
     return found
 
 

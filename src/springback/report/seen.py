@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 KEPT: Final = frozenset("\u200c\u200d")
 """Joiners that scripts and emoji need; they cannot reorder a line."""
-SYMBOLS: Final = {"\x7f": "\u2421", "\n": "↵", "\t": "⇥", "\r": "␍"}
+SYMBOLS: Final = {"\n": "↵", "\t": "⇥"}
 
 
 def visible(text: str, *, lines: bool = False) -> str:
-    """Control, format and surrogate characters and noncharacters as symbols or `⟨U+202E⟩`; with `lines`, lines still break."""
+    """Control, format and surrogate characters as symbols or `⟨U+202E⟩`; with `lines`, lines still break."""
     if text.isascii() and text.isprintable():
         return text
     shown = "".join(_shown(character) for character in text.replace("\r\n", "\n"))
@@ -36,7 +36,10 @@ def said(text: object, *, name: str = "said") -> Markup:
 def _shown(character: str) -> str:
     if character in SYMBOLS:
         return SYMBOLS[character]
-    if character < " ":
-        return chr(0x2400 + ord(character))
     strange = unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} or ord(character) & 0xFFFE == 0xFFFE
     return f"⟨U+{ord(character):04X}⟩" if strange and character not in KEPT else character
+
+
+def token(text: str) -> Markup:
+    """A single token: one of spaces alone is shown as such, an empty one as the empty set."""
+    return said(text if text.strip(" ") else "␣" * len(text) or "∅")

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
-Cell = str | float | int | None
+Cell = str | Real | None
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would run."""
 

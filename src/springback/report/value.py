@@ -5,16 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+Real = float | int
+"""A number as JSON gives it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
     """A measured number, or the reason why there is none."""
 
-    estimate: float | None
+    estimate: Real | None
     """The point estimate in `unit`; None where it could not be measured or must not be quoted."""
-    low: float | None = None
+    low: Real | None = None
     """Lower end of the interval; None where the record holds none."""
-    high: float | None = None
+    high: Real | None = None
     """Upper end of the interval."""
     n: int = 0
     """How many `over` there were."""
@@ -30,7 +33,7 @@ class Value:
     def known(self) -> bool:
         return self.estimate is not None
 
-    def decided(self, reference: float = 0.0) -> bool:
+    def decided(self, reference: Real = 0.0) -> bool:
         """The interval is clear of the reference; a bare number decides nothing."""
         if self.low is None or self.high is None:
             return False

@@ -21,5 +21,7 @@ def write_text(path: Path, text: str) -> int:
         with suppress(OSError):
             partial.unlink()
         todo = "Make room, or make the directory writable."
-        raise RefusedError(f"cannot write the page: {error.strerror}", kind="disk", where=str(path), next=todo) from error
+        raise RefusedError(
+            f"cannot write the page: {error.strerror}", kind="disk", where=str(path), next=todo
+        ) from error
     return len(content)

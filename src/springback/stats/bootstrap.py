@@ -14,19 +14,22 @@ Array = NDArray[np.float64]
 
 RESAMPLES = 9_999
 """Enough for the far tail that ten items ask for (0.9 % at level 0.95: ninety draws beyond it)."""
-SMALLEST = 10
-"""Below this many items Student's interval stands: the resamples can hardly leave the range of the values."""
-_KEPT_ITEMS = 256
+SMALLEST, LARGEST = 10, 4_096
+"""Outside of these counts Student's interval stands: fewer items cannot be resampled usefully, more need not be."""
+_KEPT = 1_024
+_ROWS = 256
 _SEED = 20_240_606
 
 
-def counts(items: int) -> Array:
+def counts(items: int) -> NDArray[np.int16]:
     """How often each item is drawn: [resample, item], rows sum to `items`."""
-    return _kept_counts(items) if items <= _KEPT_ITEMS else _draw(items)
+    return _kept_counts(items) if items <= _KEPT else _draw(items)
 
 
 def resampled_means(values: Array) -> Array:
-    """Mean of each resample: [resample]. The sums do not depend on the number of threads."""
+    """Mean of each resample: [resample]; empty where Student's interval stands. The same on any number of threads."""
+    if not SMALLEST <= values.size <= LARGEST:
+        return np.empty(0)
     return np.einsum("rn,n->r", counts(values.size), values) / values.size
 
 
@@ -35,7 +38,7 @@ def interval(resamples: Array, values: Array, estimate: float, *, level: float) 
     if np.ptp(values) == 0:
         return estimate, estimate
     n = values.size
-    if n < SMALLEST:
+    if not SMALLEST <= n <= LARGEST:
         reach = student_quantile(0.5 + level / 2, n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
         return estimate - reach, estimate + reach
     tail = expanded_tail(n, level)
@@ -62,11 +65,15 @@ def student_quantile(probability: float, degrees: int) -> float:
     return float(stdtrit(degrees, probability))
 
 
-@lru_cache(maxsize=8)
-def _kept_counts(items: int) -> Array:
+@lru_cache(maxsize=4)
+def _kept_counts(items: int) -> NDArray[np.int16]:
     return _draw(items)
 
 
-def _draw(items: int) -> Array:
-    generator = np.random.default_rng([_SEED, items])
-    return generator.multinomial(items, np.full(items, 1 / items), size=RESAMPLES).astype(np.float64)
+def _draw(items: int) -> NDArray[np.int16]:
+    generator, drawn = np.random.default_rng([_SEED, items]), np.empty((RESAMPLES, items), np.int16)
+    for first in range(0, RESAMPLES, _ROWS):
+        rows = min(_ROWS, RESAMPLES - first)
+        places = generator.integers(items, size=(rows, items)) + items * np.arange(rows)[:, None]
+        drawn[first : first + rows] = np.bincount(places.ravel(), minlength=rows * items).reshape(rows, items)
+    return drawn

@@ -3,7 +3,7 @@
 The interval is a bootstrap over the listed values (prompts, pairs, documents), by the expanded percentile: the plain
 percentile interval is too short by √((n−1)/n) and uses normal tails, so the levels read off the resamples are moved to
 Φ(∓√(n/(n−1))·t) with Student's t on n−1 degrees (Hesterberg 2015, *What Teachers Should Know About the Bootstrap*,
-section 4.3). Fewer than ten values cannot be resampled usefully: there Student's own interval stands.
+section 4.3). Below ten values and above some thousands Student's own interval stands.
 
 What it does not guarantee: values that are all equal give [x, x], since they hold no information on spread; a claim
 about such values needs a test that counts them (`stats.paired`).
@@ -60,7 +60,8 @@ class Measured:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Measured":
         """Back from `json()`; keys that a record adds beside it are ignored."""
-        return cls(**{name: body[name] for name in cls.__slots__ if name in body})
+        kept = {name: body[name] for name in cls.__slots__ if name in body}
+        return cls(**{name: float(x) if isinstance(x, int) and name != "n" else x for name, x in kept.items()})
 
 
 def unmeasured(why: str) -> Measured:

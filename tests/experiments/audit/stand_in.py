@@ -33,6 +33,8 @@ class Spring:
     seeds: tuple[int, ...] = (0,)
     degenerate: tuple[Place, ...] = ()
     seed: int = 0
+    read: tuple[str, ...] = ("margin", "score", "gamma", "kl")
+    """Which readings the cells carry: fewer are quicker."""
 
     def truth(self, place: Place) -> float:
         """Mean margin of a cell above the start's."""
@@ -81,4 +83,5 @@ class Spring:
         }
         size = place.aligned if isinstance(place.aligned, int) else 0
         why = "one word" if place in self.degenerate else None
+        series = {name: series[name] for name in self.read}
         return Cell(series, bits, (place.reversed or size) // 8, 22 * (place.reversed or size), why)

@@ -108,10 +108,10 @@ def test_an_alignment_in_the_first_tokens_is_shallow_only_beyond_benign_tuning()
     assert axes(alone)["token"]["verdict"] == "shallow"
     assert axes(alike)["token"]["verdict"] == "cannot tell"
     assert axes(shaped(readings, flat, place))["token"]["verdict"] == "not shallow"
-    assert axes(alone)["token"]["estimate"] == pytest.approx(2.0, abs=0.1)
+    assert axes(alone)["token"]["estimate"] == pytest.approx(1.0, abs=0.1)
 
 
-@pytest.mark.parametrize(("last", "verdict"), [(0.60, "not shallow"), (0.44, "shallow"), (0.47, "cannot tell")])
+@pytest.mark.parametrize(("last", "verdict"), [(0.60, "not shallow"), (0.44, "shallow"), (0.49, "cannot tell")])
 def test_the_prefill_curve_decides_whether_it_outlives_forced_tokens(last, verdict):
     body = axes(replace(Spring().readings(), prefill=prefill(last)))["token"]
     assert body["verdict"] == verdict

@@ -2,6 +2,7 @@ import json
 import math
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from tests.experiments.audit.stand_in import Spring
@@ -22,6 +23,12 @@ def ruled(spring: Spring) -> tuple[str, str]:
     readings = spring.readings()
     found = rule(readings, resolve(readings, contrasts(readings)))
     return found.label, found.reason
+
+
+@cache
+def reached(reason: str) -> dict:
+    """The verdict on the model planted for a rule."""
+    return verdict(REACHED[reason][0].readings())
 
 
 def verdict(readings: Readings) -> dict:
@@ -52,15 +59,15 @@ REACHED = {
     "control_unmeasured": (Spring(arms=("main",)), "inconclusive"),
     "any_tuning": (Spring(benign_fall=0.009), "inconclusive"),
     "late": (Spring(back={8: 0.0, 32: 0.1, 64: 1.0}), "inconclusive"),
-    "share_open": (Spring(back={8: 0.1, 32: 0.5, 64: 0.55}, noise=0.003), "inconclusive"),
+    "share_open": (Spring(back={8: 0.1, 32: 0.5, 64: 0.55}, noise=0.003, seed=1), "inconclusive"),
     "open": (Spring(back={8: 0.2, 32: 0.5, 64: 0.5}, benign_fall=0.0045), "inconclusive"),
 }
 
 
 @pytest.mark.parametrize("reason", REACHED)
 def test_every_rule_is_reached_by_a_planted_model(reason):
-    spring, label = REACHED[reason]
-    assert ruled(spring) == (label, reason)
+    body = reached(reason)
+    assert (body["label"], body["reason"]) == (REACHED[reason][1], reason)
 
 
 def test_a_copy_is_not_aligned_and_nothing_is_ranked():
@@ -80,19 +87,28 @@ def test_an_aligned_model_that_was_not_read_is_inconclusive():
     assert (body["label"], body["reason"]) == ("inconclusive", "aligned_unmeasured")
 
 
-def test_two_draws_of_one_model_differ_in_at_most_one_of_twenty():
-    nothing = Spring(gain=0.0, back={}, benign_fall=0.0, start_fall=0.0, reversed=(8, 32), aligned=(128,))
-    labels = Counter(ruled(replace(nothing, seed=seed))[0] for seed in range(200))
-    bound = 0.05 + 2 * math.sqrt(0.05 * 0.95 / 200)
-    assert 1 - labels["not_aligned"] / 200 <= bound, labels
-    assert labels["springs_back"] == labels["holds"] == 0
+BEHAVIOUR = ("margin", "score")
+ARMS = ("main", "benign")
+NOTHING = Spring(gain=0.0, back={}, benign_fall=0.0, aligned=(128,), reversed=(8,), arms=ARMS, read=BEHAVIOUR)
 
 
-def test_two_draws_of_one_model_are_not_called_aligned_without_a_benign_chain_or_with_few_pairs():
-    for spring in (Spring(arms=("main",), reversed=(), aligned=("given",)), Spring(pairs=12, reversed=(8,))):
-        nothing = replace(spring, gain=0.0, back={}, benign_fall=0.0, start_fall=0.0)
-        labels = Counter(ruled(replace(nothing, seed=seed))[0] for seed in range(100))
-        assert labels["not_aligned"] >= 90, labels
+@pytest.mark.parametrize(("pairs", "times"), [(48, 200), (12, 100)])
+def test_two_draws_of_one_model_differ_in_at_most_one_of_twenty(pairs, times):
+    """By the margin and by the score: the one decides, the other is what the peers' verdicts rest on."""
+    labels = {reading: Counter() for reading in BEHAVIOUR}
+    for seed in range(times):
+        readings = replace(NOTHING, pairs=pairs, seed=seed).readings()
+        tests = resolve(readings, contrasts(readings))
+        for reading in BEHAVIOUR:
+            labels[reading][rule(readings, tests, reading).label] += 1
+    bound = times * 0.05 + 2 * math.sqrt(times * 0.05 * 0.95)
+    assert all(times - found["not_aligned"] <= bound for found in labels.values()), labels
+
+
+def test_two_draws_of_one_model_are_not_called_aligned_without_a_benign_chain():
+    nothing = replace(NOTHING, arms=("main",), reversed=(), aligned=("given",))
+    labels = Counter(ruled(replace(nothing, seed=seed))[0] for seed in range(100))
+    assert labels["not_aligned"] >= 90, labels
 
 
 def test_a_benign_tune_an_aligned_one_and_a_copy_are_ranked_rightly():
@@ -110,8 +126,8 @@ def test_sides_exchanged_turn_the_verdict_round():
 
 
 def test_fewer_pairs_never_say_that_it_holds_where_more_say_that_it_springs_back():
-    for pairs in (6, 12, 24, 48, 96):
-        labels = {ruled(Spring(pairs=pairs, seed=seed))[0] for seed in range(5)}
+    for pairs in (6, 12, 24, 48):
+        labels = {ruled(Spring(pairs=pairs, seed=seed, read=("margin",)))[0] for seed in range(3)}
         assert "holds" not in labels
         assert pairs < 48 or labels == {"springs_back"}
 
@@ -195,16 +211,15 @@ def test_a_test_holds_only_when_its_interval_and_its_corrected_p_agree():
 
 def test_every_headline_has_at_most_twelve_words_and_a_sentence():
     assert HEADLINES.keys() == SENTENCES.keys() == set(REACHED) | {"identical", "aligned_unmeasured"}
-    for spring, _ in REACHED.values():
-        body = verdict(spring.readings())
+    for body in map(reached, REACHED):
         assert len(body["headline"].split()) <= 12, body["headline"]
         assert "None" not in body["sentence"] + body["lead"] + body["headline"]
         assert "-0" not in body["sentence"] + body["lead"]  # a minus is U+2212
 
 
 def test_a_verdict_says_what_would_change_it():
-    for reason, (spring, _) in REACHED.items():
-        conditions = verdict(spring.readings())["conditions"]
+    for reason in REACHED:
+        conditions = reached(reason)["conditions"]
         assert 1 <= len(conditions) <= 4, reason
         assert all(c["command"] or c["arm"] for c in conditions)
 

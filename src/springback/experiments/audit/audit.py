@@ -5,14 +5,14 @@ A point's records are stored together, the `cell` last; what is stored is never 
 on after an interruption is tuned again from its last kept weights, which gives the same weights bit for bit.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Protocol, runtime_checkable
 
 from springback.experiments.audit.grid import Chain, Grid, Part, Point
 from springback.experiments.audit.progress import Progress
 from springback.store.run import Run
 
-Record = tuple[str, str, object]
+Record = tuple[str, str, Mapping[str, Any]]
 """Kind, key and body of one record."""
 
 

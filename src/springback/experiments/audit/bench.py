@@ -43,7 +43,7 @@ class Bench:
     def text(self, ids: Sequence[int]) -> str:
         """An answer's text, without its stop token."""
         kept = [token for token in ids if token not in self.stop]
-        return self.model.tokenizer.decode(kept, skip_special_tokens=True)
+        return str(self.model.tokenizer.decode(kept, skip_special_tokens=True))
 
 
 @dataclass(frozen=True, slots=True)

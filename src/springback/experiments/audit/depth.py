@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from springback.experiments.audit.bench import Bench, Network
+from springback.experiments.audit.cell import Record
 from springback.experiments.audit.grid import Point
-from springback.experiments.audit.measure import Readings, Record, draw
+from springback.experiments.audit.measure import Readings, draw
 from springback.interp.layer_swap import RowPair, SwapCurve, residuals, swap_curve
 from springback.judge.quality import state
 from springback.models.layout import Layout, chosen

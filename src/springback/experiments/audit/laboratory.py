@@ -10,9 +10,10 @@ from typing import Any
 
 from springback.experiments.audit.audit import Record
 from springback.experiments.audit.bench import Along, Bench
+from springback.experiments.audit.cell import records
 from springback.experiments.audit.depth import layers, positions, prefill, strip
 from springback.experiments.audit.grid import Grid, Part, Point
-from springback.experiments.audit.measure import along_start, records, take
+from springback.experiments.audit.measure import along_start, take
 from springback.experiments.audit.weights import Weights
 from springback.models.rows import Row
 from springback.train.recipe import SFT

@@ -86,7 +86,7 @@ class Prepared:
 def prepare(config: Audit, sources: Sources, scorer: Scorer) -> Prepared:
     """Load and tokenise. Rows that do not fit the context are refused here."""
     models = load_models(config)
-    rows = {
+    rows: dict[tuple[int, Part], list[Row]] = {
         (seed, part): encoded(models.start, getattr(sets, part))
         for seed, sets in sources.sets.items()
         for part in PARTS

@@ -8,12 +8,12 @@ from springback.report.charts.frame import apart
 from springback.report.charts.marks import ends, hatch, mark
 from springback.report.charts.scales import Scale
 from springback.report.charts.svg import line, svg, words
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 WIDTH, HEIGHT = 240.0, 40.0
 
 
-def bar(value: Value, named: Sequence[tuple[float, str]], role: str, placebos: Sequence[Value] = ()) -> Markup:
+def bar(value: Value, named: Sequence[tuple[Real, str]], role: str, placebos: Sequence[Value] = ()) -> Markup:
     """`named` are the places with words; the line reaches from the lowest to the highest of all that is on it."""
     known = [v for v in (value.estimate, value.low, value.high, *(x for x, _ in named)) if v is not None]
     known += [v.estimate for v in placebos if v.estimate is not None]

@@ -10,6 +10,7 @@ from springback.report.charts.labels import spread
 from springback.report.charts.marks import PLACEBOS, band, ends, hatch, joined, mark, whisker
 from springback.report.charts.svg import line, svg, tag, words
 from springback.report.numbers import bare, full
+from springback.report.value import Real
 
 
 @dataclass(frozen=True)
@@ -21,10 +22,10 @@ class Curve:
     """Drawn in order, so the main one comes last."""
     ticks: tuple[Tick, ...]
     axis: str
-    reference: float | None = None
+    reference: Real | None = None
     """A line to be clear of (0 for shares): marks within it are hollow."""
-    threshold: tuple[float, str] | None = None
-    crossing: tuple[float, float, str] | None = None
+    threshold: tuple[Real, str] | None = None
+    crossing: tuple[Real, Real, str] | None = None
     """Where the threshold is crossed, as a range on the horizontal axis, with words."""
     values: bool = True
     """Whether the last value stands beside the name."""
@@ -52,19 +53,23 @@ def spoken(shown: Curve, frame: Frame) -> str:
     return f"{shown.label}. " + ". ".join(lines)
 
 
-def tick_of(shown: Curve, x: float) -> str:
+def tick_of(shown: Curve, x: Real) -> str:
     return next((t.labels[0] for t in shown.ticks if t.x == x), f"{x:g}")
 
 
-def _drawn(series: Series, frame: Frame, reference: float | None, index: int) -> list[str]:
-    places = [None if s.value.estimate is None else (frame.x(s.x), frame.y.inside(s.value.estimate)) for s in series.spots]
+def _drawn(series: Series, frame: Frame, reference: Real | None, index: int) -> list[str]:
+    places = [
+        None if s.value.estimate is None else (frame.x(s.x), frame.y.inside(s.value.estimate)) for s in series.spots
+    ]
     known = [(frame.x(s.x), e) for s in series.spots if s.value.known and (e := ends(s.value))]
     lows = [(x, frame.y.inside(e[0])) for x, e in known]
     highs = [(x, frame.y.inside(e[1])) for x, e in known]
     parts = []
     if series.thin:
         return joined(places, series.role, thin=True) + [
-            mark(*p, series.role, record=s.value.record, size=1.5) for s, p in zip(series.spots, places, strict=True) if p
+            mark(*p, series.role, record=s.value.record, size=1.5)
+            for s, p in zip(series.spots, places, strict=True)
+            if p
         ]
     if series.role in PLACEBOS:
         parts += [whisker(x, low, high, series.role) for (x, low), (_, high) in zip(lows, highs, strict=True)]
@@ -111,13 +116,15 @@ def _missing(shown: Curve, frame: Frame) -> list[str]:
     spots = [spot for series in shown.series for spot in series.spots]
     gone = [spot for spot in spots if not spot.value.known]
     if not gone or len(gone) < len(spots):
-        return [hatch(frame.x(s.x) - 4, frame.top, 8, frame.floor - frame.top, record=s.value.record) for s in gone[:40]]
+        return [
+            hatch(frame.x(s.x) - 4, frame.top, 8, frame.floor - frame.top, record=s.value.record) for s in gone[:40]
+        ]
     wide, tall = frame.width - frame.left - frame.right, frame.floor - frame.top
     middle = (frame.left + frame.width - frame.right) / 2
     box = hatch(frame.left, frame.top, wide, tall, record=gone[0].value.record)
     return [box, words(middle, (frame.top + frame.floor) / 2, "not reportable", "nr", anchor="middle")]
 
 
-def room(names: Sequence[str]) -> float:
+def room(names: Sequence[str]) -> Real:
     """Width to leave at the right for the names of the lines."""
     return max((len(name) for name in names), default=0) * 6.6 + 10

@@ -10,7 +10,7 @@ from springback.report.charts.labels import spread
 from springback.report.charts.marks import band, ends, joined, mark, whisker
 from springback.report.charts.svg import svg, tag, words
 from springback.report.numbers import bare, full, interval
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 STEP = 7.0
 """Horizontal step between series, so that whiskers stand apart."""
@@ -50,11 +50,13 @@ def _main(series: Series, frame: Frame) -> list[str]:
         parts.append(band(lows, [origin, *((x, frame.y(e[1])) for x, e in bands)], series.role))
     places = [(x, frame.y(v.estimate or 0.0)) for x, v in known]
     parts += joined([origin, *places], series.role)
-    marks = [mark(*p, series.role, hollow=not v.decided(), record=v.record) for p, (_, v) in zip(places, known, strict=True)]
+    marks = [
+        mark(*p, series.role, hollow=not v.decided(), record=v.record) for p, (_, v) in zip(places, known, strict=True)
+    ]
     return parts + marks
 
 
-def _placebo(series: Series, frame: Frame, aside: float) -> list[str]:
+def _placebo(series: Series, frame: Frame, aside: Real) -> list[str]:
     parts, line = [], [(frame.x(frame.across[0]), frame.y(0.0))]
     for spot in series.spots:
         if spot.value.estimate is None:
@@ -79,14 +81,16 @@ def _names(shown: Falls, frame: Frame) -> list[str]:
     if bracket and shown.difference is not None:
         middle = sum(bracket) / 2
         wanted += [middle - 6, middle + 8]
-        text.append((f"difference {bare(shown.difference.estimate or 0.0, frame.style)}", "em", shown.difference.record))
+        text.append(
+            (f"difference {bare(shown.difference.estimate or 0.0, frame.style)}", "em", shown.difference.record)
+        )
         text.append((interval(shown.difference, frame.style), "lb", shown.difference.record))
     heights = spread(wanted, frame.top - 6, frame.floor - 4, gap=15)
     drawn = [words(edge + 14, y + 4, t, name, data_record=r) for y, (t, name, r) in zip(heights, text, strict=True)]
     return [*_drawn_bracket(bracket, edge), *drawn]
 
 
-def _bracket(shown: Falls, frame: Frame, edge: float) -> tuple[float, float] | None:
+def _bracket(shown: Falls, frame: Frame, edge: Real) -> tuple[Real, Real] | None:
     """Heights that the bracket joins: the benign-tuned model's last value and the aligned one's."""
     benign = next((s for s in shown.placebos if s.role == "pb" and s.spots), None)
     if shown.difference is None or shown.difference.estimate is None or benign is None or not shown.main.spots:
@@ -95,7 +99,7 @@ def _bracket(shown: Falls, frame: Frame, edge: float) -> tuple[float, float] | N
     return None if low is None or high is None else (frame.y(low), frame.y(high))
 
 
-def _drawn_bracket(bracket: Sequence[float] | None, edge: float) -> list[str]:
+def _drawn_bracket(bracket: Sequence[Real] | None, edge: Real) -> list[str]:
     if bracket is None:
         return []
     top, bottom = bracket

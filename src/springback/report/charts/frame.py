@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from springback.report.charts.scales import Scale, decimals, ticks
 from springback.report.charts.svg import line, words
 from springback.report.numbers import Style, bare
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
     """One value of a series at a place on the horizontal axis."""
 
-    x: float
+    x: Real
     value: Value
     role: str = ""
     """Mark of this spot where it is not the series' own (the aligned model at the head of its reversal)."""
@@ -38,7 +38,7 @@ class Series:
 class Tick:
     """A place on the horizontal axis with its label, in one unit or (examples, tokens, steps) in three."""
 
-    x: float
+    x: Real
     labels: tuple[str, ...]
     below: str = ""
     """A second line."""
@@ -48,16 +48,16 @@ class Tick:
 class Frame:
     """Size of a picture and the ranges of its axes."""
 
-    width: float
-    height: float
-    across: tuple[float, float]
+    width: Real
+    height: Real
+    across: tuple[Real, Real]
     """Lowest and highest place on the horizontal axis."""
-    up: tuple[float, float]
+    up: tuple[Real, Real]
     """Lowest and highest value on the vertical axis."""
-    left: float = 36
-    right: float = 10
-    top: float = 26
-    bottom: float = 22
+    left: Real = 36
+    right: Real = 10
+    top: Real = 26
+    bottom: Real = 22
     style: Style = field(default_factory=lambda: Style(2))
     """How values of the vertical axis are printed; ticks take their scale, not their decimals."""
 
@@ -70,11 +70,11 @@ class Frame:
         return Scale(self.up, (self.height - self.bottom, self.top))
 
     @property
-    def floor(self) -> float:
+    def floor(self) -> Real:
         return self.height - self.bottom
 
     @property
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> tuple[Real, Real, Real, Real]:
         """Where labels may stand."""
         return self.left - 2, self.top - 8, self.width - 1, self.floor - 2
 
@@ -94,33 +94,34 @@ class Frame:
         """The horizontal axis with its ticks; labels that would touch are left out, the last one never."""
         chosen = list(marks)
         found = [line(self.left, self.floor, self.width - self.right, self.floor, "ax")]
-        for tick in chosen:
-            found.append(line(self.x(tick.x), self.floor, self.x(tick.x), self.floor + 3, "ax"))
+        found += [line(self.x(tick.x), self.floor, self.x(tick.x), self.floor + 3, "ax") for tick in chosen]
         for unit in range(max((len(t.labels) for t in chosen), default=0)):
             name = "tk" if len(chosen[0].labels) == 1 else ("tk u-ex", "tk u-tk", "tk u-st")[unit]
             found += self._row([(t.x, t.labels[unit]) for t in chosen], self.floor + 14, name)
         found += self._row([(t.x, t.below) for t in chosen if t.below], self.floor + 27, "tk")
         if title:
-            middle = min(max((self.left + self.width - self.right) / 2, len(title) * 3.2), self.width - len(title) * 3.2)
+            middle = min(
+                max((self.left + self.width - self.right) / 2, len(title) * 3.2), self.width - len(title) * 3.2
+            )
             found.append(words(middle, self.floor + 29, title, "lb", anchor="middle"))
         return found
 
-    def reference(self, y: float, name: str = "st") -> str:
+    def reference(self, y: Real, name: str = "st") -> str:
         """A horizontal reference line: the start (`st`) or a threshold (`th`)."""
         return line(self.left, self.y.inside(y), self.width - self.right, self.y.inside(y), name)
 
-    def _row(self, labels: Sequence[tuple[float, str]], y: float, name: str) -> list[str]:
+    def _row(self, labels: Sequence[tuple[Real, str]], y: Real, name: str) -> list[str]:
         places = apart([(self.x(x), text) for x, text in labels])
         return [words(self._within(x, text), y, text, name, anchor="middle") for x, text in places]
 
-    def _within(self, x: float, text: str) -> float:
+    def _within(self, x: Real, text: str) -> Real:
         half = len(text) * 3.2
         return min(x, self.width - half)
 
 
-def apart(labels: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+def apart(labels: Sequence[tuple[Real, str]]) -> list[tuple[Real, str]]:
     """Tick labels that do not touch: from the right end leftwards, since the last one is always kept; the first too."""
-    kept: list[tuple[float, str]] = []
+    kept: list[tuple[Real, str]] = []
     for x, text in reversed(labels):
         if not kept or x + len(text) * 3.2 + 4 <= kept[-1][0] - len(kept[-1][1]) * 3.2:
             kept.append((x, text))

@@ -5,33 +5,35 @@ Widths are estimated from the number of characters (no font is measured), with a
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from springback.report.charts.svg import words
+from springback.report.value import Real
 
 WIDE: Final = 0.61
 """Mean width of a character, in font sizes."""
 LINE: Final = 13.0
 """Height of a line of labels, in user units."""
 
-Box = tuple[float, float, float, float]
-Place = tuple[float, float]
+Box = tuple[Real, Real, Real, Real]
+Place = tuple[Real, Real]
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
     """A text that wants to stand near a point."""
 
-    x: float
-    y: float
+    x: Real
+    y: Real
     text: str
     name: str
     """CSS classes."""
-    size: float = 11.5
+    size: Real = 11.5
     record: str | None = None
 
     @property
-    def width(self) -> float:
+    def width(self) -> Real:
         return len(self.text) * self.size * WIDE
 
 
@@ -40,8 +42,8 @@ class Placed:
     """A label with its place: `x` is its left end, `y` its baseline."""
 
     label: Label
-    x: float
-    y: float
+    x: Real
+    y: Real
 
     @property
     def box(self) -> Box:
@@ -51,7 +53,9 @@ class Placed:
         return words(self.x, self.y, self.label.text, self.label.name, data_record=self.label.record)
 
 
-def place(labels: Sequence[Label], bounds: Box, lines: Iterable[Sequence[Place]] = (), marks: Iterable[Place] = ()) -> list[Placed]:
+def place(
+    labels: Sequence[Label], bounds: Box, lines: Iterable[Sequence[Place]] = (), marks: Iterable[Place] = ()
+) -> list[Placed]:
     """Put each label, in the order given, where it covers least: of other labels, then marks, then lines."""
     taken: list[Box] = []
     dots = [(x - 5, y - 5, x + 5, y + 5) for x, y in marks]
@@ -64,10 +68,10 @@ def place(labels: Sequence[Label], bounds: Box, lines: Iterable[Sequence[Place]]
     return found
 
 
-def spread(wanted: Sequence[float], low: float, high: float, *, gap: float = LINE) -> list[float]:
+def spread(wanted: Sequence[Real], low: Real, high: Real, *, gap: Real = LINE) -> list[Real]:
     """Heights as near as can be to those wanted, at least `gap` apart, within [low, high] where there is room."""
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
-    places: list[float] = []
+    places: list[Real] = []
     for i in order:
         places.append(max(wanted[i], places[-1] + gap if places else low))
     over = max(0.0, places[-1] - high) if places else 0.0
@@ -95,7 +99,7 @@ def _candidates(label: Label, bounds: Box) -> list[Placed]:
     return [Placed(label, x, y) for x, y in held]
 
 
-def _cost(one: Placed, bounds: Box, taken: Sequence[Box], dots: Sequence[Box], along: Sequence[Place]) -> float:
+def _cost(one: Placed, bounds: Box, taken: Sequence[Box], dots: Sequence[Box], along: Sequence[Place]) -> Real:
     box, label = one.box, one.label
     away = abs((box[0] + box[2]) / 2 - label.x) + abs((box[1] + box[3]) / 2 - label.y)
     covered = sum(_overlap(box, other) for other in taken) * 20 + sum(_overlap(box, dot) for dot in dots) * 4
@@ -104,15 +108,15 @@ def _cost(one: Placed, bounds: Box, taken: Sequence[Box], dots: Sequence[Box], a
     return covered + crossed * 6 + away * 1.2 + outside * 100
 
 
-def _overlap(a: Box, b: Box) -> float:
+def _overlap(a: Box, b: Box) -> Real:
     width, height = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
     return width * height if width > 0 and height > 0 else 0.0
 
 
-def _dotted(points: Sequence[Place], step: float = 3.0) -> list[Place]:
+def _dotted(points: Sequence[Place], step: Real = 3.0) -> list[Place]:
     """A line as points, so that a label can tell what it crosses."""
     found = []
-    for (x1, y1), (x2, y2) in zip(points, points[1:], strict=False):
+    for (x1, y1), (x2, y2) in pairwise(points):
         n = max(1, int(max(abs(x2 - x1), abs(y2 - y1)) / step))
         found += [(x1 + (x2 - x1) * i / n, y1 + (y2 - y1) * i / n) for i in range(n + 1)]
     return found

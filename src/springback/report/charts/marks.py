@@ -1,20 +1,20 @@
 """One meaning for a colour, a shape and a dash, on the whole page; none of the three is needed alone.
 
-Roles (CSS classes): s0 start, al aligned, rv reversed, pb benign-tuned, pc benign continuation, pz reversal of the start.
+Roles (CSS classes): s0 start, al aligned, rv reversed, pb benign-tuned, pc benign continuation, pz start reversed.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from springback.report.charts.svg import line, number, polygon, polyline, tag
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 OF_ARM: Final = {"benign": "pb", "continuation": "pc", "from_start": "pz"}
 PLACEBOS: Final = frozenset(OF_ARM.values())
-Place = tuple[float, float]
+Place = tuple[Real, Real]
 
 
-def mark(x: float, y: float, role: str, *, hollow: bool = False, record: str | None = None, size: float = 4) -> str:
+def mark(x: Real, y: Real, role: str, *, hollow: bool = False, record: str | None = None, size: Real = 4) -> str:
     """A filled mark is decided, a hollow one undecided."""
     name = f"mk {role}" + (" ho" if hollow else "")
     if role == "s0":
@@ -29,7 +29,7 @@ def mark(x: float, y: float, role: str, *, hollow: bool = False, record: str | N
     return tag("circle", cx=x, cy=y, r=size, class_=name, data_record=record)
 
 
-def whisker(x: float, low: float, high: float, role: str) -> str:
+def whisker(x: Real, low: Real, high: Real, role: str) -> str:
     """A placebo's interval: upright, no caps."""
     return line(x, low, x, high, f"wk {role}")
 
@@ -56,11 +56,11 @@ def runs(places: Sequence[Place | None]) -> list[list[Place]]:
     return [run for run in found if run]
 
 
-def hatch(x: float, y: float, width: float, height: float, *, record: str | None = None) -> str:
+def hatch(x: Real, y: Real, width: Real, height: Real, *, record: str | None = None) -> str:
     """Not reportable: hatching in place of a mark, never a blank and never a 0."""
     return tag("rect", x=x, y=y, width=width, height=height, class_="ht", data_record=record)
 
 
-def ends(value: Value) -> tuple[float, float] | None:
+def ends(value: Value) -> tuple[Real, Real] | None:
     """The interval of a value, if it has one."""
     return None if value.low is None or value.high is None else (value.low, value.high)

@@ -10,8 +10,8 @@ from springback.report.charts.frame import apart
 from springback.report.charts.marks import ends, hatch, mark
 from springback.report.charts.scales import Scale, decimals, ticks
 from springback.report.charts.svg import line, svg, tag, words
-from springback.report.numbers import Style, bare
-from springback.report.value import Value
+from springback.report.numbers import STYLES, Style, bare
+from springback.report.value import Real, Value
 
 WIDTH: Final = 190.0
 HEIGHT: Final = 26.0
@@ -21,14 +21,14 @@ HEIGHT: Final = 26.0
 class Column:
     """The scale that all rows of a column share."""
 
-    span: tuple[float, float]
-    reference: float
+    span: tuple[Real, Real]
+    reference: Real
     """The line to be clear of."""
-    threshold: float | None = None
-    style: Style = Style(2)
-    names: tuple[tuple[float, str], ...] = ()
+    threshold: Real | None = None
+    style: Style = STYLES["share"]
+    names: tuple[tuple[Real, str], ...] = ()
     """Ticks with words; numbers where empty."""
-    width: float = WIDTH
+    width: Real = WIDTH
 
     @property
     def x(self) -> Scale:
@@ -68,7 +68,7 @@ def _mark(value: Value, column: Column, role: str, *, hollow: bool) -> str:
     return tag("path", d=f"M{x} 13l{way} -5v10z", class_=f"mk {role}" + " ho" * hollow, data_record=value.record)
 
 
-def _ticks(column: Column) -> Sequence[tuple[float, str]]:
+def _ticks(column: Column) -> Sequence[tuple[Real, str]]:
     if column.names:
         return [(column.x(x), text) for x, text in column.names]
     marks = ticks(*(end * column.style.scale for end in column.span), most=4)

@@ -5,26 +5,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from springback.report.value import Real
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
     """A linear map from `domain` to `range`."""
 
-    domain: tuple[float, float]
-    range: tuple[float, float]
+    domain: tuple[Real, Real]
+    range: tuple[Real, Real]
 
-    def __call__(self, x: float) -> float:
+    def __call__(self, x: Real) -> Real:
         low, high = self.domain
         start, end = self.range
         return start + (x - low) / ((high - low) or 1.0) * (end - start)
 
-    def inside(self, x: float) -> float:
+    def inside(self, x: Real) -> Real:
         """The place of `x`, held within the axis."""
         low, high = self.domain
         return self(min(max(x, low), high))
 
 
-def domain(values: Iterable[float | None], *, include: Iterable[float] = ()) -> tuple[float, float]:
+def domain(values: Iterable[Real | None], *, include: Iterable[Real] = ()) -> tuple[Real, Real]:
     """The values' range with a twentieth of air; a single value gets room around it; (0, 1) where there are none."""
     known = [v for v in (*values, *include) if v is not None and math.isfinite(v)]
     if not known:
@@ -34,7 +36,7 @@ def domain(values: Iterable[float | None], *, include: Iterable[float] = ()) -> 
     return low - air, high + air
 
 
-def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
+def ticks(low: Real, high: Real, *, most: int = 6) -> list[Real]:
     """Round numbers (1, 2 or 5 times a power of ten) within [low, high], at most `most`."""
     span = high - low
     if span <= 0 or not math.isfinite(span):
@@ -45,12 +47,12 @@ def ticks(low: float, high: float, *, most: int = 6) -> list[float]:
     return [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def decimals(marks: Sequence[float]) -> int:
+def decimals(marks: Sequence[Real]) -> int:
     """Digits that tell neighbouring ticks apart."""
     steps = [abs(b - a) for a, b in pairwise(marks)]
     return max(0, -math.floor(math.log10(min(steps)) + 1e-9)) if steps and min(steps) > 0 else 1
 
 
-def size_place(n: float, batch: float) -> float:
+def size_place(n: Real, batch: Real) -> Real:
     """Where a number of examples stands: log2(1 + n / batch), in doublings after the first step."""
     return math.log2(1.0 + n / batch)

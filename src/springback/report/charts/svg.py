@@ -6,24 +6,25 @@ from html import escape
 from markupsafe import Markup
 
 from springback.report.seen import visible
+from springback.report.value import Real
 
-Number = float | int
+Attribute = str | Real | None
 
 
-def number(x: Number) -> str:
+def number(x: Real) -> str:
     """A coordinate: one decimal, no negative zero, so that a page is the same on every machine."""
     text = f"{x:.1f}"
     return text[:-2] if text.endswith(".0") and text != "-0.0" else ("0" if text == "-0.0" else text)
 
 
-def tag(name: str, /, text: str | None = None, inside: Iterable[str] = (), **attributes: object) -> str:
+def tag(name: str, /, text: str | None = None, *, inside: Iterable[str] = (), **attributes: Attribute) -> str:
     """One element. `class_` is `class`, underscores become hyphens, None leaves an attribute out."""
     written = "".join(f' {_name(key)}="{_value(given)}"' for key, given in attributes.items() if given is not None)
     body = "".join(inside) + (escape(visible(text), quote=False) if text is not None else "")
     return f"<{name}{written}>{body}</{name}>" if body else f"<{name}{written}/>"
 
 
-def svg(width: Number, height: Number, parts: Iterable[str], *, label: str = "", name: str = "pl") -> Markup:
+def svg(width: Real, height: Real, parts: Iterable[str], *, label: str = "", name: str = "pl") -> Markup:
     """A picture. With a label it is an image that can be focused; without one it is decoration."""
     box = f"0 0 {number(width)} {number(height)}"
     if label:
@@ -31,23 +32,25 @@ def svg(width: Number, height: Number, parts: Iterable[str], *, label: str = "",
     return Markup(tag("svg", inside=parts, viewBox=box, class_=name, aria_hidden="true"))  # noqa: S704, RUF100
 
 
-def line(x1: Number, y1: Number, x2: Number, y2: Number, name: str, **more: object) -> str:
-    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=name, **more)
+def line(x1: Real, y1: Real, x2: Real, y2: Real, name: str, data_record: str | None = None) -> str:
+    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=name, data_record=data_record)
 
 
-def polyline(points: Iterable[tuple[Number, Number]], name: str, **more: object) -> str:
-    return tag("polyline", points=_points(points), class_=name, **more)
+def polyline(points: Iterable[tuple[Real, Real]], name: str, data_record: str | None = None) -> str:
+    return tag("polyline", points=_points(points), class_=name, data_record=data_record)
 
 
-def polygon(points: Iterable[tuple[Number, Number]], name: str, **more: object) -> str:
-    return tag("polygon", points=_points(points), class_=name, **more)
+def polygon(points: Iterable[tuple[Real, Real]], name: str, data_record: str | None = None) -> str:
+    return tag("polygon", points=_points(points), class_=name, data_record=data_record)
 
 
-def words(x: Number, y: Number, text: str, name: str, *, anchor: str = "start", **more: object) -> str:
-    return tag("text", text, x=x, y=y, class_=name, text_anchor=None if anchor == "start" else anchor, **more)
+def words(x: Real, y: Real, text: str, name: str, *, anchor: str = "start", data_record: str | None = None) -> str:
+    return tag(
+        "text", text, x=x, y=y, class_=name, text_anchor=None if anchor == "start" else anchor, data_record=data_record
+    )
 
 
-def _points(points: Iterable[tuple[Number, Number]]) -> str:
+def _points(points: Iterable[tuple[Real, Real]]) -> str:
     return " ".join(f"{number(x)},{number(y)}" for x, y in points)
 
 
@@ -55,5 +58,5 @@ def _name(key: str) -> str:
     return {"class_": "class", "viewBox": "viewBox", "tabindex": "tabindex"}.get(key, key.replace("_", "-"))
 
 
-def _value(given: object) -> str:
+def _value(given: Attribute) -> str:
     return number(given) if isinstance(given, int | float) else escape(visible(str(given)))

@@ -10,7 +10,7 @@ from springback.report.charts.marks import ends, hatch, mark
 from springback.report.charts.scales import decimals, domain, size_place, ticks
 from springback.report.charts.svg import line, svg, tag, words
 from springback.report.numbers import Style, bare, count
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +25,14 @@ class Dot:
     """The largest n that was tried."""
 
 
-def tradeoff(dots: tuple[Dot, ...], style: Style, batch: float, *, label: str) -> Markup:
+def tradeoff(dots: tuple[Dot, ...], style: Style, batch: Real, *, label: str) -> Markup:
     """Gain to the right, price upwards. A hollow mark with an arrow: half was not undone at the largest n tried."""
     ns = sorted({n for d in dots for n in (d.price, d.most) if n})
     top = size_place(max(ns, default=int(batch)), batch)
     known = [end for d in dots for end in (d.gain.low, d.gain.high, d.gain.estimate)]
-    frame = Frame(720, 340, domain(known, include=[0.0]), (0.0, top * 1.15), left=56, right=24, top=20, bottom=40, style=style)
+    frame = Frame(
+        720, 340, domain(known, include=[0.0]), (0.0, top * 1.15), left=56, right=24, top=20, bottom=40, style=style
+    )
     places = [(d, frame.x(d.gain.estimate), frame.y(size_place(d.price or d.most, batch)))
               for d in dots if d.gain.estimate is not None]  # fmt: skip
     parts = [*_rows(frame, ns, batch), line(frame.x(0.0), frame.top, frame.x(0.0), frame.floor, "st")]
@@ -46,11 +48,14 @@ def tradeoff(dots: tuple[Dot, ...], style: Style, batch: float, *, label: str) -
     return svg(frame.width, frame.height, parts, label=label)
 
 
-def _rows(frame: Frame, ns: list[int], batch: float) -> list[str]:
+def _rows(frame: Frame, ns: list[int], batch: Real) -> list[str]:
     found = [words(frame.left - 44, frame.top - 8, "opposite examples that undo half", "lb")]
     for n in ns:
         y = frame.y(size_place(n, batch))
-        found += [line(frame.left, y, frame.width - frame.right, y, "gr"), words(frame.left - 6, y + 4, count(n), "tk", anchor="end")]
+        found += [
+            line(frame.left, y, frame.width - frame.right, y, "gr"),
+            words(frame.left - 6, y + 4, count(n), "tk", anchor="end"),
+        ]
     return found
 
 
@@ -60,7 +65,7 @@ def _columns(frame: Frame, style: Style) -> list[Tick]:
     return [Tick(m / style.scale, (bare(m, printed),)) for m in marks]
 
 
-def _dot(dot: Dot, x: float, y: float, frame: Frame) -> list[str]:
+def _dot(dot: Dot, x: Real, y: Real, frame: Frame) -> list[str]:
     parts = []
     if found := ends(dot.gain):
         parts.append(line(frame.x(found[0]), y, frame.x(found[1]), y, "wk al"))

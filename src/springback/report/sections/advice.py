@@ -25,14 +25,14 @@ def _row(axis: str, when: str, says: str, do: str) -> Advice:
 
 TABLE: Final = (
     _row("verdict", "springs_back", "The behaviour springs back under a reversal much smaller than the alignment.",
-         "Do not count on this alignment once others can tune the weights. Keep what must hold outside the weights, and audit "
-         "again after each further tuning."),
+         "Do not count on this alignment once others can tune the weights. Keep what must hold outside them, and "
+         "audit again after each further tuning."),
     _row("verdict", "holds", "The behaviour held against the largest reversal that was tried.",
          "Rely on it for reversals up to this size and kind only. Before that, audit again with more seeds and larger "
          "reversals: springback audit --reverse-sizes 64,128,256."),
     _row("verdict", "not_aligned", "Alignment moved the model no further than tuning on balanced examples.",
-         "Look at the data before the method: are wanted and opposite answers told apart by the scorer, and are there enough "
-         "of them? Then align on more rows and audit again."),
+         "Look at the data before the method: are wanted and opposite answers told apart by the scorer, and are there "
+         "enough of them? Then align on more rows and audit again."),
     _row("verdict", "inconclusive", "The intervals are too wide for a verdict at these sizes.",
          "Measure more before acting: more pairs first (they cost least), then samples, then seeds."),
     _row("token", "shallow", "Alignment acts on the first tokens of an answer and is lost when these are forced.",

@@ -10,20 +10,16 @@ from springback.report.charts.frame import Frame, Series, Spot, Tick
 from springback.report.charts.marks import OF_ARM
 from springback.report.charts.row import Column, interval_row, scale_row
 from springback.report.charts.scales import domain, size_place
-from springback.report.evidence import Contrast, Evidence, Size, order
+from springback.report.evidence import Evidence
 from springback.report.markup import num
 from springback.report.numbers import STYLES, sized
-from springback.report.sections.words import ARMS, ORDER, listed, size_words, steps, verdict_of
-from springback.report.tables import Table, columns, table, three
+from springback.report.point import Contrast, Size
+from springback.report.sections.differences import NAMES, against, data, differences, heading, largest_tested
+from springback.report.sections.words import ARMS, ORDER, size_words, steps, verdict_of
+from springback.report.tables import Table
+from springback.report.value import Real
 
 READINGS: Final = (("margin", "decides"), ("score", "what people see"))
-AGAINST: Final = {
-    "fall_beyond_benign": "benign",
-    "fall_beyond_continuation": "continuation",
-    "fall_beyond_start": "from_start",
-}
-"""Kinds of differences of falls, and the arm that each is taken against."""
-NAMES: Final = {"benign": "benign-tuned model", "continuation": "benign continuation", "from_start": "start, untuned"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +65,6 @@ def view(evidence: Evidence) -> View:
     return View(heading(evidence, size), size_words(size), sides, _note(evidence, size), data(evidence))
 
 
-def largest_tested(evidence: Evidence) -> Size:
-    """The largest N at which a placebo was run beside the aligned chain."""
-    found = [c for c in evidence.contrasts if c.kind in AGAINST and c.aligned]
-    benign = [c for c in found if c.kind == "fall_beyond_benign"]
-    return max((c.aligned for c in benign or found), key=order, default=evidence.largest)
-
-
-def differences(evidence: Evidence, reading: str, size: Size) -> list[Contrast]:
-    """Differences of falls at N, benign-tuned first, then by n and seed."""
-    found = [c for kind in AGAINST for c in evidence.find(kind, reading=reading, aligned=size)]
-    place = list(NAMES)
-    return sorted(found, key=lambda c: (place.index(against(c)), c.reversed, c.seed))
-
-
-def against(contrast: Contrast) -> str:
-    return AGAINST.get(contrast.kind, "")
-
-
-def heading(evidence: Evidence, size: Size) -> str:
-    """A finding on the margin against the benign chain, or *cannot tell*."""
-    found = [c for c in differences(evidence, "margin", size) if against(c) == "benign"]
-    if not found:
-        return "Whether alignment makes a model fall further: not measured"
-    further = sorted({c.reversed for c in found if all(verdict_of(evidence, o) < 0 for o in found if o.reversed == c.reversed)})
-    less = sorted({c.reversed for c in found if all(verdict_of(evidence, o) > 0 for o in found if o.reversed == c.reversed)})
-    unclear = sorted({c.reversed for c in found} - set(further) - set(less))
-    if further:
-        claim = f"An aligned model falls further than an equally tuned, unaligned one, after {listed(further)} examples"
-        return claim + (f"; after {listed(unclear)} this run cannot tell" if unclear else "")
-    if less:
-        return f"An aligned model falls less far than an equally tuned, unaligned one, after {listed(less)} examples"
-    return "This run cannot tell whether an aligned model falls further than an equally tuned, unaligned one"
-
-
-def data(evidence: Evidence) -> Table:
-    heads = ("kind", "reading", "arm", "against", "seed", "N", "n", *columns("value"), "unit", "count", "over", "record")
-    rows = [
-        (c.kind, c.reading, c.arm, against(c), c.seed, c.aligned, c.reversed, *three(c.value),
-         c.value.unit, c.value.n, c.value.over, c.value.record)
-        for c in evidence.contrasts
-        if c.kind == "fall" or c.kind in AGAINST
-    ]  # fmt: skip
-    return table("difference_of_falls", "Falls and their differences", heads, rows)
-
-
 def _side(evidence: Evidence, reading: str, role: str, size: Size) -> Side | None:
     found = differences(evidence, reading, size)
     dropped = [c for c in evidence.find("fall", reading=reading) if c.aligned in (size, "given") or c.arm != "main"]
@@ -125,7 +76,9 @@ def _side(evidence: Evidence, reading: str, role: str, size: Size) -> Side | Non
     if not known:
         why = next((c.value.why for c in (*found, *dropped)), "")
         return Side(reading, role, unit, counted, None, None, _rows(evidence, found), why)
-    return Side(reading, role, unit, counted, _chart(evidence, reading, size, dropped), _scale(found), _rows(evidence, found))
+    return Side(
+        reading, role, unit, counted, _chart(evidence, reading, size, dropped), _scale(found), _rows(evidence, found)
+    )
 
 
 def _chart(evidence: Evidence, reading: str, size: Size, dropped: list[Contrast]) -> Markup | None:
@@ -137,9 +90,14 @@ def _chart(evidence: Evidence, reading: str, size: Size, dropped: list[Contrast]
         return None
     last = max(spot.x for s in known for spot in s.spots)
     ns = sorted({c.reversed for c in dropped if c.reversed})
-    ticks = (Tick(0.0, ("before",)), *(Tick(size_place(n, evidence.batch), (sized("n", n),), steps(evidence, n)) for n in ns))
+    ticks = (
+        Tick(0.0, ("before",)),
+        *(Tick(size_place(n, evidence.batch), (sized("n", n),), steps(evidence, n)) for n in ns),
+    )
     ends = [end for s in known for spot in s.spots for end in (spot.value.low, spot.value.high, spot.value.estimate)]
-    frame = Frame(500, 232, (0.0, last), domain(ends, include=[0.0]), left=40, right=196, top=12, bottom=34, style=STYLES[reading])
+    frame = Frame(
+        500, 232, (0.0, last), domain(ends, include=[0.0]), left=40, right=196, top=12, bottom=34, style=STYLES[reading]
+    )
     difference = next((c.value for c in _against_benign(evidence, reading, size) if _place(evidence, c) == last), None)
     shown = Falls(
         f"Fall in {reading} since before the reversal, {size_words(size)}", main,
@@ -152,14 +110,14 @@ def _against_benign(evidence: Evidence, reading: str, size: Size) -> list[Contra
     return [c for c in differences(evidence, reading, size) if against(c) == "benign"]
 
 
-def _place(evidence: Evidence, contrast: Contrast) -> float:
+def _place(evidence: Evidence, contrast: Contrast) -> Real:
     return size_place(contrast.reversed, evidence.batch)
 
 
 def _series(evidence: Evidence, arm: str, found: list[Contrast]) -> Series:
     ordered = sorted(found, key=lambda c: c.reversed)
     spots = tuple(Spot(_place(evidence, c), c.value) for c in ordered if c.value.known)
-    return Series("rv" if arm == "main" else OF_ARM[arm], spots, ARMS[arm])
+    return Series("rv" if arm == "main" else OF_ARM[arm], spots, "then benign" if arm == "continuation" else ARMS[arm])
 
 
 def _column(found: list[Contrast]) -> Column:
@@ -194,6 +152,8 @@ def _said(evidence: Evidence, contrast: Contrast, *, decides: bool) -> str:
 
 def _deciding(evidence: Evidence, found: list[Contrast]) -> Contrast | None:
     """The margin against the benign chain at the point that the verdict rests on."""
+    if evidence.one("verdict").get("label") not in ("springs_back", "holds"):
+        return None
     at = [c for c in found if c.reading == "margin" and (c.aligned, c.reversed) == evidence.deciding]
     return next((c for c in at if against(c) == "benign"), next(iter(at), None))
 
@@ -204,7 +164,9 @@ def _note(evidence: Evidence, size: Size) -> str:
     missing = [NAMES[arm] for arm in ("benign", "continuation") if arm not in found]
     words = [f"Not run as a placebo: {' and '.join(missing)}."] if missing else []
     margin = {(against(c), c.reversed): verdict_of(evidence, c) for c in differences(evidence, "margin", size)}
-    for c in differences(evidence, "score", size):
-        if margin.get((against(c), c.reversed)) and c.value.known and not verdict_of(evidence, c):
-            words.append(f"Against the {NAMES[against(c)]} after {c.reversed} the score cannot tell; the margin can.")
+    words += [
+        f"Against the {NAMES[against(c)]} after {c.reversed} the score cannot tell; the margin can."
+        for c in differences(evidence, "score", size)
+        if margin.get((against(c), c.reversed)) and c.value.known and not verdict_of(evidence, c)
+    ]
     return " ".join(words)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from springback.report.evidence import Body, Evidence, Point
+from springback.report.evidence import Evidence
+from springback.report.point import Body, Point
 from springback.report.sections.words import model_name
 from springback.report.value import Value, finite, value
 
@@ -80,8 +81,8 @@ def _flips(
 
 def _flip(index: int, text: tuple[str, Body], start: Value | None, before: Value, after: Value) -> Flip:
     key, body = text
-    said = [str(body.get(name) or "") for name in ("prompt", "wanted", "opposite")]
-    return Flip(index, *said, start, before, after, f"held_out:{key}")
+    prompt, wanted, opposite = (str(body.get(name) or "") for name in ("prompt", "wanted", "opposite"))
+    return Flip(index, prompt, wanted, opposite, start, before, after, f"held_out:{key}")
 
 
 def _sign(number: Value) -> int:

@@ -6,11 +6,12 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from springback.report.charts.bar import bar
-from springback.report.evidence import Body, Evidence
+from springback.report.evidence import Evidence
 from springback.report.markup import num
 from springback.report.numbers import count, plural
+from springback.report.point import Body
 from springback.report.sections.words import AXES, axis_name, listed, plain
-from springback.report.value import Value, finite, value
+from springback.report.value import Real, Value, finite, value
 
 LINKS: Final = {"token": "depth", "layer": "depth"}
 
@@ -87,7 +88,9 @@ def _stamps(evidence: Evidence) -> list[tuple[str, str]]:
         found.append(("The verdict is not reportable.", str(verdict.get("why") or "")))
     scorer = evidence.one("scorer")
     if scorer and scorer.get("reportable") is False:
-        found.append(("The score is not reportable.", str(scorer.get("why") or "The scorer cannot tell wanted from opposite.")))
+        found.append(
+            ("The score is not reportable.", str(scorer.get("why") or "The scorer cannot tell wanted from opposite."))
+        )
     failed = [c for c in evidence.one("accounting").get("checks") or [] if c.get("outcome") == "fail"]
     if failed:
         why = "; ".join(f"{c.get('name')}: {c.get('why')}" for c in failed)
@@ -136,10 +139,10 @@ def _axis(evidence: Evidence, key: str, body: Body) -> Axis:
 
 def _placebo(placebo: Body, record: str) -> Value:
     """A placebo's number stands in `value`, or beside its name."""
-    return value(placebo["value"] if "value" in placebo else placebo, record)
+    return value(placebo.get("value", placebo), record)
 
 
-def _places(evidence: Evidence, key: str, read: Value) -> list[tuple[float, str]]:
+def _places(evidence: Evidence, key: str, read: Value) -> list[tuple[Real, str]]:
     """The named places between which an axis' estimate stands."""
     if key == "rebound_behaviour" or read.unit.startswith("share"):
         return [(0.0, "0"), (0.5, "½"), (1.0, "1 = start")]
@@ -159,14 +162,18 @@ def _places(evidence: Evidence, key: str, read: Value) -> list[tuple[float, str]
 def _facts(evidence: Evidence) -> list[str]:
     """The run in one paragraph, from what is stored."""
     model, data, asked = evidence.meta.get("model") or {}, evidence.one("data"), evidence.meta.get("asked") or {}
-    found = [f"Start: {', '.join(str(model[k]) for k in ('name', 'origin') if model.get(k))}."] if model.get("name") else []
+    found = (
+        [f"Start: {', '.join(str(model[k]) for k in ('name', 'origin') if model.get(k))}."] if model.get("name") else []
+    )
     if data.get("wanted"):
         found.append(f"Wanted: {data['wanted']}; opposite: {data.get('opposite') or 'not given'}.")
     sizes, ns = [s for s in evidence.sizes if isinstance(s, int)], evidence.reversals
     if sizes:
         found.append(f"Aligned on N = {listed(sizes)} wanted examples.")
     if ns:
-        found.append(f"Reversed on n = {listed(list(ns))} opposite ones, {count(evidence.batch)} examples an optimiser step.")
+        found.append(
+            f"Reversed on n = {listed(list(ns))} opposite ones, {count(evidence.batch)} examples an optimiser step."
+        )
     found += _counts(evidence)
     if asked.get("tuner"):
         found.append(f"Tuning: {asked['tuner']}, learning rate {asked.get('learning_rate')}.")

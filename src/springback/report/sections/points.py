@@ -1,6 +1,7 @@
 """Every number of every point in one table: the data behind the rebound matrix."""
 
-from springback.report.evidence import GAMMA_TEXTS, Evidence, Point
+from springback.report.evidence import Evidence
+from springback.report.point import GAMMA_TEXTS, Point
 from springback.report.sections.rows import change
 from springback.report.tables import Cell, Table, columns, table, three
 
@@ -19,7 +20,14 @@ def data(evidence: Evidence) -> Table:
 def _row(evidence: Evidence, p: Point) -> tuple[Cell, ...]:
     gamma = (end for text in GAMMA_TEXTS for end in three(p.gamma(text)))
     moved = (p.moved(unit, phase=phase) for phase, unit in MOVED)
-    return (
-        p.arm, p.seed, p.aligned, p.reversed, *moved, *three(p.score()), *three(p.margin()), *three(change(evidence, p)),
-        *three(p.kl()), *three(p.kl("kl_to_start")), *gamma, p.degenerate or "answers", p.record,
-    )  # fmt: skip
+    head = (
+        p.arm,
+        p.seed,
+        p.aligned,
+        p.reversed,
+        *moved,
+        *three(p.score()),
+        *three(p.margin()),
+        *three(change(evidence, p)),
+    )
+    return (*head, *three(p.kl()), *three(p.kl("kl_to_start")), *gamma, p.degenerate or "answers", p.record)

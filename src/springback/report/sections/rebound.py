@@ -9,11 +9,13 @@ from markupsafe import Markup
 from springback.report.charts.frame import Frame, Series, Spot, Tick
 from springback.report.charts.panel import Panel, panel
 from springback.report.charts.scales import domain, size_place
-from springback.report.evidence import GIVEN, Evidence, Point, Size
-from springback.report.numbers import count, plural, sized
+from springback.report.evidence import Evidence
+from springback.report.numbers import count
+from springback.report.point import GIVEN, Point
+from springback.report.sections.columns import Column, columns
 from springback.report.sections.rows import Row, rows
 from springback.report.sections.words import ARMS, key_of, plain
-from springback.report.value import Value
+from springback.report.value import Real, Value
 
 WIDE: Final = {1: 344, 2: 344, 3: 344, 4: 264}
 """Width of a panel by panels in a row; 216 from five on."""
@@ -50,29 +52,19 @@ class View:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One panel's place in the matrix."""
-
-    title: str
-    subtitle: str
-    chains: tuple[tuple[Point, ...], ...]
-    """The chain of every seed."""
-    placebos: tuple[tuple[str, tuple[Point, ...]], ...]
-    ghosts: tuple[tuple[Point, ...], ...]
-    aligning: bool = False
-
-
 def view(evidence: Evidence) -> View:
-    columns = _columns(evidence)
-    wide = min(len(columns), 5 if len(columns) == 5 else 4)
-    drawn = tuple(_row(evidence, row, columns, WIDE.get(wide, 216)) for row in rows(evidence)) if columns else ()
+    matrix = columns(evidence)
+    wide = min(len(matrix), 5 if len(matrix) == 5 else 4)
+    drawn = tuple(_row(evidence, row, matrix, WIDE.get(wide, 216)) for row in rows(evidence)) if matrix else ()
     return View(heading(evidence), wide, drawn, _note(evidence))
 
 
 def heading(evidence: Evidence) -> str:
     """Both verdicts side by side, also where they contradict each other."""
     axes = evidence.kind("axis")
+    both = [key_of(axes[key].get("verdict")) for key in ("rebound_behaviour", "rebound_distribution") if key in axes]
+    if both == ["cannot_tell", "cannot_tell"]:
+        return "This run cannot tell whether behaviour or distribution come back"
     found = [
         table.get(key_of(axes[key].get("verdict")), f"{name}: {plain(axes[key].get('verdict'))}")
         for key, name, table in (
@@ -84,48 +76,7 @@ def heading(evidence: Evidence) -> str:
     return ". ".join(found) or "Rebound: not measured"
 
 
-def _columns(evidence: Evidence) -> list[Column]:
-    found = []
-    sizes, seeds = evidence.sizes, evidence.seeds
-    if sizes:
-        aligning = tuple(tuple(_aligning(evidence, seed, "main")) for seed in seeds)
-        benign = tuple(p for p in _aligning(evidence, seeds[0], "benign") if p.arm == "benign")
-        found.append(Column("Aligning", "start → N", aligning, (("benign", benign),) if benign else (), (), aligning=True))
-    from_start = tuple(tuple(evidence.chain(seed, "from_start", 0)) for seed in seeds)
-    if any(from_start):
-        found.append(Column(sized("N", 0), "start, reversed", from_start, (), _ghosts(evidence, sizes)))
-    return found + [_column(evidence, size) for size in sizes if _reversed(evidence, size)]
-
-
-def _column(evidence: Evidence, size: Size) -> Column:
-    first = evidence.seeds[0]
-    chains = tuple(tuple(evidence.chain(seed, "main", size)) for seed in evidence.seeds)
-    placebos = tuple(
-        (arm, tuple(chain)) for arm in ("benign", "continuation") if (chain := evidence.chain(first, arm, size))
-    )
-    others = tuple(other for other in evidence.sizes if other != size)
-    steps = chains[0][0].moved("steps", phase="align") if chains[0] else 0
-    title = "As given" if size == GIVEN else sized("N", size)
-    subtitle = f"{plural(steps, 'step')}, reversed" if steps else "reversed"
-    return Column(title, subtitle, chains, placebos, _ghosts(evidence, others))
-
-
-def _reversed(evidence: Evidence, size: Size) -> bool:
-    return any(p.reversed for p in evidence.points if p.arm == "main" and p.aligned == size)
-
-
-def _ghosts(evidence: Evidence, sizes: Sequence[Size]) -> tuple[tuple[Point, ...], ...]:
-    return tuple(tuple(evidence.chain(evidence.seeds[0], "main", size)) for size in sizes)
-
-
-def _aligning(evidence: Evidence, seed: int, arm: str) -> list[Point]:
-    """The start and every point that was only aligned (or only benign-tuned)."""
-    start = evidence.start(seed)
-    found = [p for p in evidence.points if p.seed == seed and p.arm == arm and p.aligned and not p.reversed]
-    return [start, *found] if start else found
-
-
-def _row(evidence: Evidence, row: Row, columns: Sequence[Column], width: float) -> DrawnRow:
+def _row(evidence: Evidence, row: Row, columns: Sequence[Column], width: Real) -> DrawnRow:
     up = _span(evidence, row, columns)
     panels = []
     for index, column in enumerate(columns):
@@ -147,7 +98,7 @@ def _values(evidence: Evidence, row: Row, chain: Sequence[Point]) -> list[Value]
     return [row.read(evidence, p) for p in chain]
 
 
-def _span(evidence: Evidence, row: Row, columns: Sequence[Column]) -> tuple[float, float]:
+def _span(evidence: Evidence, row: Row, columns: Sequence[Column]) -> tuple[Real, Real]:
     """All panels of a row share one scale; differences and KL show 0."""
     chains = [c for column in columns for c in (*column.chains, *(chain for _, chain in column.placebos))]
     values = [v for chain in chains for v in _values(evidence, row, chain)]
@@ -155,13 +106,13 @@ def _span(evidence: Evidence, row: Row, columns: Sequence[Column]) -> tuple[floa
     return domain(ends, include=[] if row.level or row.texts else [0.0])
 
 
-def _across(evidence: Evidence, columns: Sequence[Column]) -> tuple[float, float]:
+def _across(evidence: Evidence, columns: Sequence[Column]) -> tuple[Real, Real]:
     chains = [c for column in columns for c in (*column.chains, *(chain for _, chain in column.placebos))]
     places = [_x(evidence, p, aligning=columns[0].aligning) for chain in chains for p in chain]
     return 0.0, max([1.0, *places])
 
 
-def _x(evidence: Evidence, point: Point, *, aligning: bool) -> float:
+def _x(evidence: Evidence, point: Point, *, aligning: bool) -> Real:
     if aligning and point.aligned == GIVEN:
         return size_place(evidence.batch, evidence.batch)
     return size_place(point.aligned if aligning and isinstance(point.aligned, int) else point.reversed, evidence.batch)
@@ -198,9 +149,7 @@ def _series(
     evidence: Evidence, row: Row, column: Column, chain: Sequence[Point], arm: str, *, thin: bool = False
 ) -> Series:
     role = {"benign": "pb", "continuation": "pc", "from_start": "pz"}.get(arm, "al" if column.aligning else "rv")
-    spots = tuple(
-        Spot(_x(evidence, p, aligning=column.aligning), row.read(evidence, p), _head(p)) for p in chain
-    )
+    spots = tuple(Spot(_x(evidence, p, aligning=column.aligning), row.read(evidence, p), _head(p)) for p in chain)
     name = ARMS[arm] if arm in ("benign", "continuation") else f"seed {chain[0].seed}" if thin else column.title
     return Series(role, spots, name, thin=thin)
 
@@ -224,7 +173,10 @@ def _ticks(evidence: Evidence, column: Column) -> tuple[Tick, ...]:
     found = {}
     for p in chain:
         n = p.aligned if column.aligning else p.reversed
-        units = (count(n) if isinstance(n, int) else GIVEN, *(count(p.moved(u, phase=phase)) for u in ("tokens", "steps")))
+        units = (
+            count(n) if isinstance(n, int) else GIVEN,
+            *(count(p.moved(u, phase=phase)) for u in ("tokens", "steps")),
+        )
         found[_x(evidence, p, aligning=column.aligning)] = Tick(_x(evidence, p, aligning=column.aligning), units)
     return tuple(found[x] for x in sorted(found))
 

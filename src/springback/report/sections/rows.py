@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from springback.report.evidence import Evidence, Point
+from springback.report.evidence import Evidence
 from springback.report.numbers import STYLES, Style
+from springback.report.point import Point
 from springback.report.value import Value
 
 Read = Callable[[Evidence, Point], Value]
@@ -64,7 +65,9 @@ def _margin(evidence: Evidence) -> Row:
     """As paired change; as a level only where a run stored no differences."""
     style = STYLES["margin"]
     if any(c.kind in ("change", "gain") and c.reading == "margin" for c in evidence.contrasts):
-        return Row("margin", "Margin", "change from the start in 10⁻³ bit/bit, paired", _changed, style, level=False, sign=True)
+        return Row(
+            "margin", "Margin", "change from the start in 10⁻³ bit/bit, paired", _changed, style, level=False, sign=True
+        )
     words = "level in 10⁻³ bit/bit, unpaired: read differences above"
     return Row("margin", "Margin", words, lambda _, p: p.margin(), style, level=True)
 
@@ -76,7 +79,9 @@ def _changed(evidence: Evidence, point: Point) -> Value:
 def _gamma() -> Row:
     texts = (("aligned", "wanted"), ("reversed", "opposite"), ("neutral", "neutral"))
     read: Read = lambda _, p: p.gamma("aligned")
-    return Row("gamma", "γ", "code length of held-out text, bit per bit", read, STYLES["gamma"], level=False, texts=texts)
+    return Row(
+        "gamma", "γ", "code length of held-out text, bit per bit", read, STYLES["gamma"], level=False, texts=texts
+    )
 
 
 def _kl() -> Row:

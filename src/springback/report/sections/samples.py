@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Final
 
-from springback.report.evidence import Body, Evidence, Point
+from springback.report.evidence import Evidence
+from springback.report.point import Body, Point
+from springback.report.sections import prompts
 from springback.report.sections.words import model_name, role
 from springback.report.value import Value, finite, value
 
@@ -35,6 +37,8 @@ class View:
     prompts: tuple[Prompt, ...]
     """Of these the first `SHOWN` stand open."""
     total: int
+    trimmed: bool
+    """Whether lines of the chat template that all prompts share are left out."""
 
 
 def view(evidence: Evidence, *, most: int) -> View:
@@ -45,8 +49,9 @@ def view(evidence: Evidence, *, most: int) -> View:
         by_cell.setdefault(str(body.get("cell")), {})[int(finite(body.get("index")) or 0)] = (key, body)
     found = [(p, by_cell[p.id]) for p in shown if p.id in by_cell]
     indices = sorted({index for _, samples in found for index in samples})
-    prompts = tuple(_prompt(index, found) for index in indices[:most])
-    return View(tuple(model_name(p) for p, _ in found), prompts, len(indices))
+    around = prompts.shared(evidence)
+    asked = tuple(_prompt(index, found, around) for index in indices[:most])
+    return View(tuple(model_name(p) for p, _ in found), asked, len(indices), trimmed=any(around))
 
 
 def columns(evidence: Evidence) -> list[Point]:
@@ -62,10 +67,10 @@ def columns(evidence: Evidence) -> list[Point]:
     return list(dict.fromkeys(p for p in picked if p is not None))
 
 
-def _prompt(index: int, found: list[tuple[Point, dict[int, tuple[str, Body]]]]) -> Prompt:
+def _prompt(index: int, found: list[tuple[Point, dict[int, tuple[str, Body]]]], around: tuple[str, str]) -> Prompt:
     answers = tuple(_answer(p, *samples[index]) for p, samples in found if index in samples)
     text = next(str(samples[index][1].get("prompt") or "") for _, samples in found if index in samples)
-    return Prompt(index, text, answers)
+    return Prompt(index, prompts.shown(text, around), answers)
 
 
 def _answer(point: Point, key: str, body: Body) -> Answer:

@@ -23,6 +23,10 @@ def view(evidence: Evidence) -> View | None:
     body = evidence.one("scorer")
     if not body:
         return None
-    auc, accuracy, placebo = (value(body.get(k), "scorer:scorer", unit="probability") for k in ("auc", "accuracy", "placebo_auc"))
+    auc, accuracy, placebo = (
+        value(body.get(k), "scorer:scorer", unit="probability") for k in ("auc", "accuracy", "placebo_auc")
+    )
     shuffled = num(placebo, "score") if placebo.known else None
-    return View(str(body.get("name") or ""), num(accuracy, "score"), num(auc, "score"), shuffled, str(body.get("why") or ""))
+    return View(
+        str(body.get("name") or ""), num(accuracy, "score"), num(auc, "score"), shuffled, str(body.get("why") or "")
+    )

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from springback.report.evidence import Body, Evidence
+from springback.report.evidence import Evidence
 from springback.report.numbers import STYLES, bare
+from springback.report.point import Body
+from springback.report.sections import prompts
 from springback.report.sections.words import name_of
-from springback.report.value import finite
+from springback.report.value import Real, finite
 
 STEPS: Final = (0.5, 1.0, 1.5, 2.0)
 """Bits per token at which the tint changes."""
@@ -47,25 +49,31 @@ class Strip:
 
 
 def view(evidence: Evidence) -> tuple[Strip, ...]:
-    found = (_strip(evidence, key, body) for key, body in evidence.kind("strip").items())
+    around = prompts.shared(evidence)
+    found = (_strip(evidence, key, body, around) for key, body in evidence.kind("strip").items())
     return tuple(strip for strip in found if strip.tokens)
 
 
-def tint(bits: float) -> int:
+def tint(bits: Real) -> int:
     """0 to 4, for the five steps of the colour and the height of the bar."""
     return sum(bits >= step for step in STEPS)
 
 
-def _strip(evidence: Evidence, key: str, body: Body) -> Strip:
+def _strip(evidence: Evidence, key: str, body: Body, around: tuple[str, str]) -> Strip:
     record = f"strip:{key}"
     name, role = name_of(evidence, body.get("cell"))
     tokens = [t for t in body.get("tokens") or [] if isinstance(t, dict)]
     bits = [finite(t.get("kl")) or 0.0 for t in tokens]
     against = name_of(evidence, body.get("against"))[0] if body.get("against") else "start"
     return Strip(
-        name, against, str(body.get("prompt") or ""), tuple(_token(t, record) for t in tokens), record, role,
-        bits.index(max(bits)) if bits else 0,
-    )  # fmt: skip
+        model=name,
+        against=against,
+        prompt=prompts.shown(str(body.get("prompt") or ""), around),
+        tokens=tuple(_token(t, record) for t in tokens),
+        record=record,
+        role=role,
+        open=bits.index(max(bits)) if bits else 0,
+    )
 
 
 def _token(token: dict[str, Any], record: str) -> Token:

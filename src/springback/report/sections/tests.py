@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from springback.report.evidence import Body, Contrast, Evidence
+from springback.report.evidence import Evidence
 from springback.report.markup import num, pointed
 from springback.report.numbers import bare, probability, sized, style_for
+from springback.report.point import Body, Contrast
 from springback.report.sections.words import ARMS, plain
 from springback.report.value import Value, finite, value
 

@@ -8,9 +8,10 @@ from markupsafe import Markup
 from springback.report.charts.marks import OF_ARM
 from springback.report.charts.row import Column, interval_row, scale_row
 from springback.report.charts.scales import domain
-from springback.report.evidence import Contrast, Evidence, order
+from springback.report.evidence import Evidence
 from springback.report.markup import num
 from springback.report.numbers import STYLES, fraction, sized
+from springback.report.point import Contrast, order
 from springback.report.sections.words import ORDER
 from springback.report.tables import Table, columns, table, three
 
@@ -56,13 +57,26 @@ def view(evidence: Evidence) -> View:
 
 def shares(evidence: Evidence, reading: str) -> list[Contrast]:
     found = list(evidence.find("undone", reading=reading))
-    return sorted(found, key=lambda c: (ORDER.index(c.arm) if c.arm in ORDER else 9, order(c.aligned), c.reversed, c.seed))
+    return sorted(
+        found, key=lambda c: (ORDER.index(c.arm) if c.arm in ORDER else 9, order(c.aligned), c.reversed, c.seed)
+    )
 
 
 def data(evidence: Evidence) -> Table:
     heads = ("reading", "arm", "seed", "N", "n", *columns("share"), "count", "over", "why", "record")
     rows = [
-        (c.reading, c.arm, c.seed, c.aligned, c.reversed, *three(c.value), c.value.n, c.value.over, c.value.why, c.value.record)
+        (
+            c.reading,
+            c.arm,
+            c.seed,
+            c.aligned,
+            c.reversed,
+            *three(c.value),
+            c.value.n,
+            c.value.over,
+            c.value.why,
+            c.value.record,
+        )
         for reading, _ in READINGS
         for c in shares(evidence, reading)
     ]
@@ -78,7 +92,9 @@ def _side(evidence: Evidence, reading: str, role: str) -> Side:
     found = [c for c in shares(evidence, reading) if c.arm != "from_start" or c.aligned == evidence.largest]
     ends = [x for c in found for x in (c.value.low, c.value.high, c.value.estimate) if x is not None]
     span = domain([max(LEAST, min(MOST, x)) for x in ends], include=[0.0, 1.0])
-    column = Column(span, 1.0, threshold=HALF, style=STYLES["share"], names=((0.0, "0"), (HALF, "½"), (1.0, "1 = start")))
+    column = Column(
+        span, 1.0, threshold=HALF, style=STYLES["share"], names=((0.0, "0"), (HALF, "½"), (1.0, "1 = start"))
+    )
     several = len({c.seed for c in found}) > 1
     rows = [_row(evidence, c, column, several=several) for c in found]
     return Side(reading, role, scale_row(column), tuple(_without_repeats(rows)))
@@ -97,7 +113,8 @@ def _without_repeats(rows: list[Row]) -> list[Row]:
 
 
 def _row(evidence: Evidence, contrast: Contrast, column: Column, *, several: bool) -> Row:
-    decider = contrast.arm == "main" and (contrast.aligned, contrast.reversed) == evidence.deciding
+    settled = evidence.one("verdict").get("label") in ("springs_back", "holds")
+    decider = settled and contrast.arm == "main" and (contrast.aligned, contrast.reversed) == evidence.deciding
     placebo = contrast.arm != "main"
     role = OF_ARM.get(contrast.arm, "rv")
     size = "as given" if isinstance(contrast.aligned, str) else sized("N", contrast.aligned)

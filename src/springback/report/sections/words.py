@@ -2,8 +2,10 @@
 
 from typing import Final
 
-from springback.report.evidence import Contrast, Evidence, Point, Size
+from springback.report.evidence import Evidence
 from springback.report.numbers import NO_BREAK, count, plural, sized
+from springback.report.point import Contrast, Point, Size
+from springback.report.value import Real
 
 ARMS: Final = {
     "main": "aligned",
@@ -79,7 +81,7 @@ def steps(evidence: Evidence, n: int) -> str:
     return plural(steps_of(evidence, n), "step")
 
 
-def verdict_of(evidence: Evidence, contrast: Contrast, reference: float = 0.0) -> int:
+def verdict_of(evidence: Evidence, contrast: Contrast, reference: Real = 0.0) -> int:
     """−1 below the reference, +1 above it, 0 undecided: by the stated test where there is one, else by the interval."""
     estimate, outcome = contrast.value.estimate, evidence.outcome(contrast)
     clear = contrast.value.decided(reference) if outcome is None else outcome == "holds"

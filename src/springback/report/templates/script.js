@@ -5,4 +5,4 @@ t.forEach((x,i)=>{x.addEventListener('mouseenter',()=>pick(x));x.addEventListene
 x.addEventListener('keydown',e=>{const d={ArrowRight:1,ArrowDown:1,ArrowLeft:-1,ArrowUp:-1}[e.key];
 const j=e.key==='Home'?0:e.key==='End'?t.length-1:d?Math.min(t.length-1,Math.max(0,i+d)):-1;
 if(j>=0){e.preventDefault();t[j].focus()}})})});
-addEventListener('beforeprint',()=>document.querySelectorAll('details:not(.dt)').forEach(d=>d.open=true));
+addEventListener('beforeprint',()=>document.querySelectorAll('details:not(.dt,.more)').forEach(d=>d.open=true));
