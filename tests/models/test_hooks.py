@@ -121,6 +121,13 @@ def test_a_restart_takes_its_mask_from_the_inputs(network: nn.Module, layout: La
         assert torch.equal(network(**masked).logits, whole)
 
 
+def test_the_residual_that_a_restart_is_given_is_not_written_to(network: nn.Module, layout: Layout) -> None:
+    given = torch.zeros(2, 6, 96)
+    with restart(network, layout, 1, given), edit(network, layout, {1: lambda h: h.add_(1)}):
+        logits(network)
+    assert not given.any()
+
+
 def test_restarts_nest_and_the_last_entered_decides(network: nn.Module, layout: Layout) -> None:
     with capture(network, layout, [1]) as captured:
         whole = logits(network)
@@ -162,6 +169,8 @@ def test_a_residual_of_another_shape_cannot_be_restarted_from(network: nn.Module
 @pytest.mark.parametrize("layer", [-1, 4])
 def test_a_site_that_does_not_exist_is_an_error(network: nn.Module, layout: Layout, layer: int) -> None:
     with pytest.raises(ValueError, match="after block 0 … 3"), capture(network, layout, [0, layer]):
+        pass
+    with pytest.raises(ValueError, match="after block 0 … 3"), restart(network, layout, layer, torch.zeros(2, 6, 96)):
         pass
 
 

@@ -28,7 +28,7 @@ CONFIGS = {
         num_attention_heads=4,
         max_position_embeddings=128,
         word_embed_proj_dim=32,
-    ),  # fmt: skip
+    ),
     "bloom (no positions)": lambda: T.BloomConfig(vocab_size=97, hidden_size=32, n_layer=3, n_head=4),
     "lfm2 (convolutions)": lambda: T.Lfm2Config(**SHAPE, layer_types=["conv", "full_attention", "conv"]),
 }

@@ -113,7 +113,8 @@ class Example:
                 "cells": [place.id for place in self.grid()], "tests": [{"name": "margin/falls_beyond@32"}],
                 "thresholds": {"half": {"value": 0.5, "unit": "share of the gain", "why": why}},
             },
-            "papers": ["ji2024elasticity"], "state": self.state, "cost": {"seconds": 312.0, "peak_bytes": 3_910_000_000},
+            "papers": ["ji2024elasticity"], "state": self.state,
+            "cost": {"seconds": 312.0, "peak_bytes": 3_910_000_000},
         }  # fmt: skip
 
     def stored(self, path: Path) -> Path:

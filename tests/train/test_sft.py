@@ -9,10 +9,13 @@ from springback.fit.checkpoint import Checkpoint
 from springback.fit.checks import FirstSteps
 from springback.fit.loop import NonFiniteError
 from springback.models import packing
+from springback.models.load import load
 from springback.models.rows import Row
+from springback.store.fetch import cache_dir
 from springback.train import sft
 from springback.train.sft import SFT, optimizer, summed, tune
 
+EMBEDDED = "smollm2-135m-instruct"
 FAST = SFT(lr=1e-3, batch=8)
 
 
@@ -214,3 +217,20 @@ def test_dropout_is_off_while_tuning(llama, rows):
 def test_options_that_cannot_hold_are_refused(wrong):
     with pytest.raises(ValueError, match="must"):
         SFT(**wrong)
+
+
+@pytest.mark.weights
+def test_the_embedded_model_is_packed_within_bf16_of_padding_and_moves_whole():
+    if not (cache_dir() / "models" / EMBEDDED / "model.safetensors").is_file():
+        pytest.skip(f"{EMBEDDED} is not in the cache: springback models pull {EMBEDDED}")
+    network = load(EMBEDDED, dtype=torch.bfloat16).network.requires_grad_(True)
+    real = [Row((1, 9690, 198, 2, 198, 1, 4093, 198, 504 + i), (504, 9, 5, 2)[i % 2 :], 1, 0) for i in range(8)]
+    assert packing.why_not(network) is None
+    assert packing.cheapest(network, real).arguments["attention_mask"].ndim == 4
+    with torch.no_grad():
+        totals = [summed(network, real, way(network, real)).total.item() for way in (packing.packed, packing.padded)]
+    assert totals[0] == pytest.approx(totals[1], rel=0.01)
+    first = FirstSteps(optimizer(network, FAST), needed=1)
+    list(first.watch(tune(network, first.optimizer, real, SFT())))
+    assert first.report.ok
+    assert first.report.tensors_total == 272

@@ -82,6 +82,7 @@ def restart(network: nn.Module, layout: Layout, layer: int, hidden: Stream) -> I
     they fill a cache. With the residual of the same forward the logits are bit-equal to those of that forward.
     ValueError where `hidden` does not have the shape and dtype of the stream.
     """
+    layout.block(network, layer)  # an error where there is no such block
     with ExitStack() as stack:
         for index in range(layer + 1):
             stub = _stub(layout.arity[index], hidden if index == layer else None)
@@ -121,7 +122,7 @@ def _stub(arity: int, hidden: Stream | None) -> Callable[..., Any]:
         given = stream_in(args, kwargs)
         if given is None:
             raise ValueError("This block was called without hidden states; its layout has changed")
-        gave = given if hidden is None else _fitting(hidden, given, "The residual to restart from")
+        gave = given if hidden is None else _fitting(hidden, given, "The residual to restart from").clone()
         return (gave, *[None] * (arity - 1)) if arity else gave
 
     return stub

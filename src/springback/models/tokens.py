@@ -33,7 +33,7 @@ def encode(model: LanguageModel, prompt: Messages, answer: str) -> Row:
     written = _written(after, answer)
     prompt_ids, ids = _split(model, before, after)
     end = _first_control(model, ids)
-    return Row(prompt_ids, ids[:end], stop=1, answer_bytes=len(written.encode()))
+    return Row(prompt_ids, ids[: end + 1], stop=1, answer_bytes=len(written.encode()))
 
 
 def encode_prompt(model: LanguageModel, messages: Messages) -> tuple[int, ...]:

@@ -48,11 +48,11 @@ def value(body: Any, record: str, *, unit: str = "", why: str = "not in the stor
     return Value(number, unit=unit, record=record, why="" if number is not None else why)
 
 
-def finite(number: Any) -> float | None:
+def finite(number: Any) -> Real | None:
     """A float that a page can draw; None for anything else."""
     if isinstance(number, bool) or not isinstance(number, int | float):
         return None
-    return float(number) if math.isfinite(number) else None
+    return number if math.isfinite(number) else None
 
 
 def _measured(body: Mapping[str, Any], record: str, unit: str) -> Value:

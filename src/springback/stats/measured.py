@@ -60,8 +60,9 @@ class Measured:
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> "Measured":
         """Back from `json()`; keys that a record adds beside it are ignored."""
-        kept = {name: body[name] for name in cls.__slots__ if name in body}
-        return cls(**{name: float(x) if isinstance(x, int) and name != "n" else x for name, x in kept.items()})
+        kept: dict[str, Any] = {name: body[name] for name in cls.__slots__ if name in body}
+        numbers = {name: float(x) for name, x in kept.items() if isinstance(x, int) and name != "n"}
+        return cls(**{**kept, **numbers})
 
 
 def unmeasured(why: str) -> Measured:

@@ -57,10 +57,12 @@ def test_differences_are_paired_so_what_items_share_does_not_widen_them():
 def test_only_items_read_at_every_cell_count():
     readings = EXACT.readings()
     cell = readings.cells[0, Place("main", 128)]
-    scores = {i: v for i, v in cell.series["score"].items() if i % 2}
+    start = readings.cells[0, Place("main")].series["score"]
+    scores = {i: start[i] + 0.125 for i in start if i % 2}
     cells = {**readings.cells, (0, Place("main", 128)): replace(cell, series={**cell.series, "score": scores})}
     found = contrasts(replace(readings, cells=cells))
-    assert found["score/gain/main/128/0/0"].value.n == 24
+    score = found["score/gain/main/128/0/0"].value
+    assert (score.n, score.low, score.high) == (24, pytest.approx(0.125), pytest.approx(0.125))
     assert found["margin/gain/main/128/0/0"].value.n == 48
 
 

@@ -10,8 +10,8 @@ from tests.experiments.audit.stand_in import Spring
 from springback.experiments.audit import tests_planned as plans
 from springback.experiments.audit.analyse import analyse
 from springback.experiments.audit.contrasts import contrasts
+from springback.experiments.audit.phrases import HEADLINES, SENTENCES
 from springback.experiments.audit.readings import Place, Readings
-from springback.experiments.audit.sentences import HEADLINES, SENTENCES
 from springback.experiments.audit.tests_resolved import resolve
 from springback.experiments.audit.thresholds import stated
 from springback.experiments.audit.verdict import rule
@@ -53,6 +53,7 @@ REACHED = {
     "few_pairs": (Spring(pairs=5), "inconclusive"),
     "weak": (Spring(gain=0.0018, noise=0.004, seed=7), "inconclusive"),
     "reversal_not_run": (Spring(reversed=(), arms=("main", "benign")), "inconclusive"),
+    "gain_unclear": (Spring(gain=0.0002, benign_gain=-0.009), "inconclusive"),
     "degenerate_reversed": (Spring(degenerate=(Place("main", 128, 32),)), "inconclusive"),
     "reversal_idle": (Spring(back={}, benign_fall=0.0, start_fall=0.0), "inconclusive"),
     "no_cheap_size": (Spring(aligned=(64,), reversed=(32,), back={32: 1.0}), "inconclusive"),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from springback.experiments.audit.config import Audit
+from springback.judge.quality import State, state
 from springback.judge.scorer import Scorer
 from springback.models.language_model import LanguageModel
 from springback.models.rows import Row
@@ -39,6 +40,12 @@ class Bench:
     scorer: Scorer
     stop: frozenset[int]
     config: Audit
+    held_out: tuple[str, ...]
+    """Both answers of every held-out pair: what this data's answers look like, refusals included."""
+
+    def state(self, texts: Sequence[str]) -> State:
+        """Whether these are answers, or the model repeats itself, says nothing or refuses what the data answers."""
+        return state(texts, data=self.held_out)
 
     def text(self, ids: Sequence[int]) -> str:
         """An answer's text, without its stop token."""

@@ -8,7 +8,7 @@ from springback.elasticity.code_length import gamma
 from springback.experiments.audit.bench import Bench
 from springback.experiments.audit.grid import Point
 from springback.experiments.audit.measure import Readings, margins
-from springback.judge.quality import quality, state
+from springback.judge.quality import quality
 from springback.stats.measured import Measured, mean, ratio_of_sums, unmeasured
 
 Record = tuple[str, str, dict[str, Any]]
@@ -28,7 +28,7 @@ def records(point: Point, readings: Readings, bench: Bench, about: dict[str, Any
                 f"{point.id}/{along}/{index}",
                 {"cell": point.id, "along": along, "index": index, "bits": bits},
             )
-    yield "cell", point.id, _cell(point, readings, about)
+    yield "cell", point.id, _cell(point, readings, bench, about)
 
 
 def _samples(point: Point, readings: Readings, bench: Bench) -> Iterator[Record]:
@@ -69,8 +69,8 @@ def _pairs(point: Point, readings: Readings) -> Iterator[Record]:
         )
 
 
-def _cell(point: Point, readings: Readings, about: dict[str, Any]) -> dict[str, Any]:
-    found = state(readings.texts)
+def _cell(point: Point, readings: Readings, bench: Bench, about: dict[str, Any]) -> dict[str, Any]:
+    found = bench.state(readings.texts)
     score = _score(readings, found.name == "degenerate", found.why)
     return {
         "id": point.id,

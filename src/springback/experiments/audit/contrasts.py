@@ -10,8 +10,12 @@ import numpy as np
 from springback.experiments.audit.asks import Ask, asks
 from springback.experiments.audit.readings import OVER, READINGS, SAYS, UNITS, Place, Readings
 from springback.experiments.audit.thresholds import ALPHA, LEVEL, POWER
+from springback.experiments.audit.wording import said
 from springback.stats.measured import Measured, mean, unmeasured
 from springback.stats.paired import over_seeds, ratio_of_means, sign_flip, smallest_detectable, student_p
+
+NO_GAIN = "the gain over the start is not clear of 0"
+"""Why half of it cannot be undone: without a gain any fall at all would be "at least half"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +79,19 @@ def take(readings: Readings, reading: str, ask: Ask, seed: int) -> Contrast:
     if isinstance(made, tuple):
         share = ratio_of_means(*made, over=OVER[reading], unit=ask.unit or "share", level=LEVEL.value)
         return Contrast(ask, reading, seed, share, steps=steps)
+    if ask.kind == "half_undone" and (why := _no_gain(readings, reading, ask, seed)):
+        return Contrast(ask, reading, seed, unmeasured(why), steps=steps)
     value = mean(made, over=OVER[reading], unit=ask.unit or UNITS[reading], level=LEVEL.value)
     seen = smallest_detectable(made, alpha=ALPHA.value, power=POWER.value)
     return Contrast(ask, reading, seed, value, sign_flip(made), seen, tuple(made.tolist()), steps)
+
+
+def _no_gain(readings: Readings, reading: str, ask: Ask, seed: int) -> str | None:
+    """Why there is no gain to be undone; None where its interval lies above 0."""
+    start, aligned = (readings.cells[seed, place].series[reading] for place in ask.cells[:2])
+    gains = [aligned[i] - start[i] for i in start if i in aligned]
+    gained = mean(gains, over=OVER[reading], unit=UNITS[reading], level=LEVEL.value)
+    return None if gained.low is not None and gained.low > 0 else f"{NO_GAIN}: {said(gained, signed=True)}"
 
 
 def _missing(readings: Readings, reading: str, ask: Ask, seed: int) -> str | None:

@@ -12,7 +12,6 @@ from springback.experiments.audit.cell import Record
 from springback.experiments.audit.grid import Point
 from springback.experiments.audit.measure import Readings, draw
 from springback.interp.layer_swap import RowPair, SwapCurve, residuals, swap_curve
-from springback.judge.quality import state
 from springback.models.layout import Layout, chosen
 from springback.models.score import answer_logits
 from springback.stats.measured import mean, unmeasured
@@ -58,7 +57,7 @@ def prefill(network: Network, point: Point, bench: Bench, seed: int) -> Iterator
     for forced in bench.config.forced_tokens:
         answers = draw(network, bench, seed, forced=forced)
         texts = [bench.text(row.answer) for row in answers.rows]
-        found = state(texts)
+        found = bench.state(texts)
         if not bench.scorer.reportable:
             score = unmeasured("the scorer cannot tell wanted from opposite")
         elif found.name == "degenerate":

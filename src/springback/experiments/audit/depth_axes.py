@@ -37,6 +37,8 @@ def token_axis(readings: Readings) -> Parts:
     forced, gap, verdict = _prefill(readings, seed, aligned)
     verdict = verdict or _by_position(half, apart)
     sentence = f"Half of KL(start‖aligned) is spent by position {said(half)}; benign tuning: {said(other)}, unpaired."
+    if half.estimate is None:
+        sentence = f"KL by position is {said(half)}."
     if gap.estimate is not None:
         above = said(gap, signed=True)
         sentence += f" After {forced} forced opposite tokens the score is {above} against the start's, unpaired."

@@ -19,7 +19,7 @@ from springback.experiments.audit.workbench import Prepared
 from springback.fit.checks import STEPS
 from springback.store.run import Run
 
-PAPERS = ("ji2024elasticity", "qi2024shallow", "efron1987bca", "holm1979")
+PAPERS = ("ji2024elasticity", "qi2024shallow", "hesterberg2015", "holm1979")
 
 
 def plan(config: Audit, grid: Grid, expected: Estimate) -> dict[str, Any]:

@@ -48,4 +48,4 @@ def cheap_sizes(aligned: int | str, sizes: Sequence[int]) -> tuple[int, ...]:
     Where nobody knows how many examples aligned the model (MODEL --base BASE), every size counts, and the sentence
     says so.
     """
-    return tuple(n for n in sizes if isinstance(aligned, str) or True)
+    return tuple(n for n in sizes if isinstance(aligned, str) or n <= aligned * CHEAP.value)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from springback.experiments.audit.contrasts import NO_GAIN
 from springback.experiments.audit.readings import START, Place, Readings
 from springback.experiments.audit.tests_planned import cheap, control
 from springback.experiments.audit.tests_resolved import Tested
@@ -23,6 +24,7 @@ Reason = Literal[
     "few_pairs",  # no result whatever could have been significant
     "weak",  # the interval is clear of 0, the corrected test is not, or the seeds disagree
     "reversal_not_run",
+    "gain_unclear",  # further than the benign chain, but no clear gain over the start of which half could be undone
     "springs",  # springs_back
     "keeps",  # holds
     "degenerate_reversed",  # what fell, or held, is a broken model
@@ -89,6 +91,8 @@ def _rebound(readings: Readings, tests: Mapping[str, Tested], reading: str) -> R
     """What the reversal did to an alignment that is there."""
     shape = readings.shape
     reversal = [t for t in tests.values() if t.plan.family == reading and t.plan.reversed]
+    if any((test.statistic.why or "").startswith(NO_GAIN) for test in reversal):
+        return Ruling("inconclusive", "gain_unclear", max(cheap(shape), default=max(shape.reversed)))
     if all(test.outcome == "not_measured" for test in reversal):
         return Ruling("inconclusive", "reversal_not_run")
     for n in cheap(shape):

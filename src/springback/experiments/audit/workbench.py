@@ -58,6 +58,8 @@ def dtype_of(config: Audit) -> torch.dtype:
 
 def load_models(config: Audit) -> Loaded:
     """Full precision first where weights are trained: masters begin from what the folder holds."""
+    if config.tiny:
+        torch.set_num_threads(1)  # a model this small is slower on two threads, many times so on a busy machine
     full = config.trains and config.tuner == "full"
     options = {"dtype": torch.float32 if full else dtype_of(config), "trust_remote_code": config.trust_remote_code}
     if config.tiny:
@@ -103,6 +105,7 @@ def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> M
     bench = Bench(
         model=model, start=weights.start, prompts=measured.prompts, wanted=measured.wanted, opposite=measured.opposite,
         neutral=prepared.neutral, scorer=prepared.scorer, stop=stop_ids(model), config=config,
+        held_out=measured.answers,
     )  # fmt: skip
     return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config))
 
@@ -132,6 +135,8 @@ class Measuring:
     prompts: tuple[Prompt, ...]
     wanted: tuple[Row, ...]
     opposite: tuple[Row, ...]
+    answers: tuple[str, ...]
+    """Texts of both sides."""
 
 
 def measuring(model: LanguageModel, sets: Sets, config: Audit) -> Measuring:
@@ -143,7 +148,9 @@ def measuring(model: LanguageModel, sets: Sets, config: Audit) -> Measuring:
         Prompt(text, row.prompt, other.answer[: len(other.answer) - other.stop])
         for text, row, other in zip(texts, wanted, opposite, strict=True)
     )
-    return Measuring(prompts[: config.samples], tuple(wanted[: config.pairs]), tuple(opposite[: config.pairs]))
+    pairs = slice(config.pairs)
+    answers = tuple(text for pair in sets.measuring for text in (pair.wanted, pair.opposite))
+    return Measuring(prompts[: config.samples], tuple(wanted[pairs]), tuple(opposite[pairs]), answers)
 
 
 def _weights(config: Audit, models: Loaded, folder: Path) -> Weights:

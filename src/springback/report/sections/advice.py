@@ -28,8 +28,8 @@ TABLE: Final = (
          "Do not count on this alignment once others can tune the weights. Keep what must hold outside them, and "
          "audit again after each further tuning."),
     _row("verdict", "holds", "The behaviour held against the largest reversal that was tried.",
-         "Rely on it for reversals up to this size and kind only. Before that, audit again with more seeds and larger "
-         "reversals: springback audit --reverse-sizes 64,128,256."),
+         "Rely on it for reversals up to this size and kind only. Before more, audit with more seeds (--seeds) and "
+         "larger reversals (--reverse-sizes)."),
     _row("verdict", "not_aligned", "Alignment moved the model no further than tuning on balanced examples.",
          "Look at the data before the method: are wanted and opposite answers told apart by the scorer, and are there "
          "enough of them? Then align on more rows and audit again."),
