@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from springback.experiments import environment
 from springback.experiments.doctor import CHECKS, check_model
 from springback.models.language_model import LanguageModel
 from springback.models.load import load
 from springback.models.tiny import save_folder, tiny
+from springback.tensors.seed import seeded
 
 
 def outcomes(model: LanguageModel) -> dict[str, str]:
@@ -66,6 +68,14 @@ def test_dropout_left_on_is_found() -> None:
     for layer in model.network.model.layers:  # type: ignore[union-attr]
         layer.mlp = nn.Sequential(layer.mlp, nn.Dropout(0.5).train())
     assert outcomes(model)["deterministic"] == "fail"
+
+
+def test_absolute_positions_are_counted_from_a_rows_own_beginning() -> None:
+    with seeded(0):
+        sizes = {"n_embd": 32, "n_layer": 2, "n_head": 2, "vocab_size": 259, "n_positions": 200}
+        network = GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=0.5)).eval()
+    found = outcomes(replace(tiny(), network=network))
+    assert [found[name] for name in ("right_padding", "left_padding", "cache", "deterministic")] == ["pass"] * 4
 
 
 def test_a_network_that_looks_at_padding_is_found() -> None:

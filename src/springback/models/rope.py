@@ -31,14 +31,12 @@ def require_same_rope(config: Mapping[str, Any], network: nn.Module) -> None:
 
 
 def stated_thetas(config: Mapping[str, Any]) -> set[float]:
-    """Every base that a configuration states, wherever it stands; contradictions are refused."""
+    """Every base that a configuration states, wherever it stands."""
     inner = text_config(dict(config))
     parameters = inner.get("rope_parameters") or {}
     nested = [part for part in (parameters, *parameters.values()) if isinstance(part, Mapping)]
     inside = {float(part["rope_theta"]) for part in nested if part.get("rope_theta") is not None}
     top = {float(inner[name]) for name in ("rope_theta", "rope_local_base_freq") if inner.get(name) is not None}
-    if inside and top and not top <= inside:
-        raise _another(min(top - inside), f"{min(inside):g} inside rope_parameters")
     return inside | top
 
 

@@ -110,4 +110,5 @@ def test_advice_follows_the_labels_and_a_run_without_a_verdict_gets_none():
 @pytest.mark.parametrize("label", ["springs_back", "holds", "not_aligned", "inconclusive"])
 def test_every_label_of_a_verdict_has_advice(label):
     verdict = {"verdict": {**RUN.records()["verdict"]["verdict"], "label": label}}
-    assert [row.axis for row in advice.met(evidence(verdict=verdict))][0] == "verdict"
+    first, *_ = advice.met(evidence(verdict=verdict))
+    assert first.axis == "verdict"

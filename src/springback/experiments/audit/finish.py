@@ -7,7 +7,7 @@ from typing import Any
 from springback.data.records import Dataset
 from springback.experiments.audit.analyse import analyse
 from springback.experiments.audit.audit import audit
-from springback.experiments.audit.config import Audit
+from springback.experiments.audit.config import EMBEDDED, Audit
 from springback.experiments.audit.estimate import Estimate
 from springback.experiments.audit.grid import Grid
 from springback.experiments.audit.laboratory import ModelLaboratory
@@ -19,7 +19,18 @@ from springback.experiments.audit.workbench import Prepared
 from springback.fit.checks import STEPS
 from springback.store.run import Run
 
-PAPERS = ("ji2024elasticity", "qi2024shallow", "hesterberg2015", "holm1979")
+PAPERS = ("ji2024elasticity", "qi2024shallow", "lin2023unlocking", "hesterberg2015", "holm1979")
+"""What every audit stands on."""
+
+
+def papers(config: Audit, dataset: Dataset) -> list[str]:
+    """Keys of what this run used, for `springback cite`."""
+    used = [*PAPERS, *([dataset.paper] if dataset.paper else [])]
+    if config.layers != "none":
+        used += ["ferrando2024primer", "heimersheim2024patching"]
+    if config.trains:
+        used += ["ouyang2022instructgpt", "loshchilov2019adamw", *(["hu2022lora"] if config.tuner == "lora" else [])]
+    return [*used, *(["allal2025smollm2"] if config.model == EMBEDDED and not config.tiny else [])]
 
 
 def plan(config: Audit, grid: Grid, expected: Estimate) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _measured(
         _take_back(run)
         raise
     if "plan" not in run.meta:
-        papers = [*finish.PAPERS, *([sources.dataset.paper] if sources.dataset.paper else [])]
+        papers = finish.papers(config, sources.dataset)
         run.note(plan=finish.plan(config, plan, expected), papers=papers, **finish.facts(prepared, config))
     finish.fixed_records(run, prepared, sources.dataset, config, shared.measuring)
     lab = laboratory(config, plan, prepared, run.path / "checkpoints")

@@ -27,7 +27,7 @@ def left_padding(model: LanguageModel) -> Found:
     """A short row beside a longer one, padded in front, positions counted from its own first token."""
     short, long, gap = _rows(model)
     ids, mask = _stack([[*gap, *short], long]), _stack([[*gap, *[1] * len(short)], [1] * len(long)])
-    places = torch.arange(mask.shape[1]).expand_as(mask)
+    places = (mask.cumsum(-1) - 1).clamp(min=0)
     found = _logits(model, ids, attention_mask=mask, position_ids=places)[0, -1]
     return _alike(found, _logits(model, _stack([short]))[0, -1], "padded in front and alone")
 

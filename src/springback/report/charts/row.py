@@ -65,7 +65,7 @@ def _mark(value: Value, column: Column, role: str, *, hollow: bool) -> str:
     if low <= estimate <= high:
         return mark(column.x(estimate), 13, role, hollow=hollow, record=value.record)
     x, way = (column.width - 4, -7) if estimate > high else (4, 7)
-    return tag("path", d=f"M{x} 13l{way} -5v10z", class_=f"mk {role}" + " ho" * hollow, data_record=value.record)
+    return tag("path", d=f"M{x:g} 13l{way} -5v10z", class_=f"mk {role}" + " ho" * hollow, data_record=value.record)
 
 
 def _ticks(column: Column) -> Sequence[tuple[Real, str]]:

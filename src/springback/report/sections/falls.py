@@ -147,7 +147,7 @@ def _said(evidence: Evidence, contrast: Contrast, *, decides: bool) -> str:
     if not contrast.value.known:
         return contrast.value.why
     word = ("falls further", "undecided", "falls less far")[verdict_of(evidence, contrast) + 1]
-    return f"{word} · decides" if decides else word
+    return f"{word} · decides" if decides and verdict_of(evidence, contrast) else word
 
 
 def _deciding(evidence: Evidence, found: list[Contrast]) -> Contrast | None:
