@@ -122,6 +122,22 @@ def test_a_full_disk_keeps_the_checkpoint_that_was_there(path, tensors, monkeypa
     assert [left.name for left in path.parent.iterdir()] == ["cell"]
 
 
+def test_a_rename_that_fails_puts_the_old_checkpoint_back(path, monkeypatch):
+    rename = Path.rename
+
+    def refused(self, target):
+        if self.name.endswith(".partial"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(RefusedError, match="Permission denied"):
+        save(path, {}, {"step": 8})
+    found = load(path)
+    assert isinstance(found, Checkpoint)
+    assert found.facts == FACTS
+
+
 def test_a_later_save_replaces_an_earlier_one_and_what_a_crash_left(path, tensors):
     leftover = path.with_name(".cell.partial")
     leftover.mkdir()

@@ -74,6 +74,14 @@ def test_an_exception_inside_the_start_view_switches_the_adapter_on_again(tuned)
     assert trainable(network) == names
 
 
+def test_a_frozen_adapter_is_still_frozen_after_the_start_view(tuned):
+    network, _, _ = tuned
+    network.requires_grad_(False)
+    with start_view(network):
+        pass
+    assert trainable(network) == []
+
+
 def test_without_an_adapter_the_start_view_changes_nothing():
     network = llama().requires_grad_(False)
     with start_view(network) as start:

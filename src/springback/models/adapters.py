@@ -38,7 +38,7 @@ class LoRA:
 
 
 def attach(network: nn.Module, options: LoRA) -> list[str]:
-    """Put a fresh adapter into the network, freeze the rest, and return the trainable tensors' names.
+    """Put a fresh adapter into the network (peft freezes the rest) and return the trainable tensors' names.
 
     Same seed, same values, on every device. `RefusedError` without the extra `peft`, or where there is an adapter.
     """
@@ -47,7 +47,6 @@ def attach(network: nn.Module, options: LoRA) -> list[str]:
     config = peft.LoraConfig(
         r=options.rank, lora_alpha=options.alpha, target_modules="all-linear", lora_dropout=0.0, task_type="CAUSAL_LM"
     )
-    network.requires_grad_(False)  # noqa: FBT003  torch's own signature
     with seeded(options.seed):
         peft.inject_adapter_in_model(config, network)
     for name in (names := trainable(network)):
