@@ -91,7 +91,7 @@ class Evidence:
         """Contrasts of a kind; pooled ones where there are any, else every seed's."""
         same = [c for c in self.contrasts if c.kind == kind and all(getattr(c, k) == v for k, v in where.items())]
         pooled = {(c.reading, c.arm, c.aligned, c.reversed) for c in same if c.seed == "all"}
-        yield from (c for c in same if c.seed != "all" or (c.reading, c.arm, c.aligned, c.reversed) not in pooled)
+        yield from (c for c in same if c.seed == "all" or (c.reading, c.arm, c.aligned, c.reversed) not in pooled)
 
     def contrast(self, kind: str, **where: Any) -> Contrast | None:
         """The first of them."""
