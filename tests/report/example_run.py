@@ -194,7 +194,9 @@ def pairs(run: Example, place: Place) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def prompt(run: Example, index: int) -> str:
-    return f"<|user|>\nOne line of a film review, about the {NOUNS[index % len(NOUNS)]}.{run.text}\n<|assistant|>\n"
+    return (
+        f"<|user|>\nOne line of a film review, about the {NOUNS[index % len(NOUNS)]}.{run.text}<|end|>\n<|assistant|>\n"
+    )
 
 
 def facts(run: Example, kinds: Records) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -176,6 +176,7 @@ def test_the_scorers_worth_stands_beside_every_score(full):
 
 def test_provenance_names_data_gap_hashes_versions_and_thresholds(full):
     text = full.all("section", id="used")[0].text() + full.all("section", id="tests")[0].text()
+    assert "SmolLM2, dequantised from q4_1, MIT" in text
     for part in ("bcc81830" * 8, "872be49d" * 8, "content noun", "words: 0.400", "2: exact duplicate", "torch 2.13.0",
                  "share of the gain", "pass"):  # fmt: skip
         assert part in text

@@ -23,6 +23,7 @@ from springback.report.sections import (
     depth,
     falls,
     flips,
+    gains,
     head,
     points,
     rebound,
@@ -79,6 +80,13 @@ LEVELS: Final = (
 """From everything to the least that is still a page; the first that fits is taken."""
 
 
+SECTIONS: Final = {
+    "head": head, "falls": falls, "rebound": rebound, "undone": undone, "gains": gains, "depth": depth,
+    "strips": strip, "flips": flips, "tests": tests, "used": used, "scorer": scorer,
+}  # fmt: skip
+"""What the template calls a section, and the module that finds its contents."""
+
+
 def write_report(path: Path) -> tuple[Path, int]:
     """Write `report.html` into a run. Returns its path and its size in bytes. RefusedError where there is no run."""
     run = Run.look(path)
@@ -102,13 +110,13 @@ def page(records: Records, meta: Mapping[str, Any], *, cited: str = "") -> str:
 
 def render(evidence: Evidence, detail: Detail, *, cited: str = "") -> str:
     """Fill the template with what each section found."""
-    shown = {
-        "head": head.view(evidence), "falls": falls.view(evidence), "rebound": rebound.view(evidence),
-        "points": points.data(evidence), "undone": undone.view(evidence), "advice": advice.met(evidence),
-        "advice_table": advice.TABLE, "depth": depth.view(evidence), "strips": strip.view(evidence),
-        "samples": samples.view(evidence, most=detail.prompts), "flips": flips.view(evidence),
-        "tests": tests.view(evidence), "used": used.view(evidence), "scorer": scorer.view(evidence),
-    }  # fmt: skip
+    shown: dict[str, Any] = {name: section.view(evidence) for name, section in SECTIONS.items()}
+    shown |= {
+        "points": points.data(evidence),
+        "advice": advice.met(evidence),
+        "advice_table": advice.TABLE,
+        "samples": samples.view(evidence, most=detail.prompts),
+    }
     return document("page.html.j2", data=embed.whole(evidence, detail.kinds), detail=detail, bibtex=cited,
                     meta=evidence.meta, missing=embed.left_out(evidence, detail.kinds), **shown)  # fmt: skip
 

@@ -26,6 +26,8 @@ def test_ticks_are_printed_with_digits_that_tell_them_apart():
 def test_a_range_of_nothing_still_has_room():
     low, high = domain([0.0, 0.0], include=[0.0])
     assert low < 0 < high
+    assert len(ticks(low, high)) <= 6
+    assert high - low >= 0.01
     assert domain([None]) == (0.0, 1.0)
 
 

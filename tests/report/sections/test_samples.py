@@ -22,9 +22,9 @@ def test_an_answer_that_was_cut_is_known_as_cut():
     assert found.prompts[0].answers[0].tokens == RUN.tokens
 
 
-def test_lines_that_all_prompts_share_are_left_out_and_nothing_else():
+def test_the_template_that_all_prompts_share_is_left_out_and_nothing_else():
     around = prompts.shared(EVIDENCE)
-    assert around == ("<|user|>\n", "\n<|assistant|>\n")
+    assert around == ("<|user|>\n", "<|end|>\n<|assistant|>\n")
     shown = samples.view(EVIDENCE, most=1).prompts[0].text
     assert shown == "One line of a film review, about the story."
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from springback.experiments.audit.bench import Bench, Network
+from springback.experiments.audit.bench import Answers, Bench, Network
 from springback.experiments.audit.cell import Record
 from springback.experiments.audit.grid import Point
 from springback.experiments.audit.measure import Readings, draw
@@ -19,7 +19,7 @@ from springback.tensors.divergences import kl_bits, rank_shift
 
 STRIPS = 4
 """Answers shown token by token."""
-EVEN = 10
+EVEN = 6
 """Layers of the swap curve unless all are asked for: evenly spaced, the first and the last among them."""
 TOP = 5
 """Most likely tokens shown of each model."""
@@ -52,10 +52,10 @@ def classes(ranks: list[int]) -> dict[str, float]:
     return {"1": sum(rank == 1 for rank in ranks) / n, "2_3": near / n, "over_3": sum(rank > 3 for rank in ranks) / n}
 
 
-def prefill(network: Network, point: Point, bench: Bench, seed: int) -> Iterator[Record]:
+def prefill(network: Network, point: Point, bench: Bench, unforced: Answers) -> Iterator[Record]:
     """Score of what follows the first k tokens of the held-out opposite answer; the forced part is not scored."""
     for forced in bench.config.forced_tokens:
-        answers = draw(network, bench, seed, forced=forced)
+        answers = draw(network, bench, point.seed, forced=forced) if forced else unforced
         texts = [bench.text(row.answer) for row in answers.rows]
         found = bench.state(texts)
         if not bench.scorer.reportable:
@@ -68,9 +68,9 @@ def prefill(network: Network, point: Point, bench: Bench, seed: int) -> Iterator
         yield "prefill", f"{point.id}/{forced}", body
 
 
-def strip(network: Network, point: Point, bench: Bench, seed: int) -> Iterator[Record]:
+def strip(network: Network, point: Point, bench: Bench, answers: Answers) -> Iterator[Record]:
     """The first answers of the point, token by token, with what the start would have said there."""
-    rows = draw(network, bench, seed).rows[:STRIPS]
+    rows = answers.rows[:STRIPS]
     with bench.start() as beginning:
         starts = answer_logits(beginning, rows)
     for index, (row, start, model) in enumerate(zip(rows, starts, answer_logits(network, rows), strict=True)):
@@ -85,7 +85,7 @@ def strip(network: Network, point: Point, bench: Bench, seed: int) -> Iterator[R
             }
             for place, token in enumerate(row.answer)
         ]
-        body: dict[str, Any] = {"cell": point.id, "against": f"{seed}/main/0/0"}
+        body: dict[str, Any] = {"cell": point.id, "against": f"{point.seed}/main/0/0"}
         yield "strip", str(index), {**body, "prompt": bench.prompts[index].text, "tokens": tokens}
 
 

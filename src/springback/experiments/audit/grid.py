@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from springback.experiments.audit.config import Audit
+from springback.experiments.audit.thresholds import cheap_sizes
 
 Part = Literal["align", "reverse", "benign", "continuation"]
 Arm = Literal["main", "benign", "from_start", "continuation", "noise"]
@@ -120,7 +121,8 @@ def _chains(config: Audit, seed: int) -> Iterator[Chain]:
     for size in main[:-1]:
         yield _reversal(config, Point(seed, "main", size, 0))
     yield Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in config.reverse_sizes))
-    after = tuple(Point(seed, "continuation", main[-1], n) for n in config.reverse_sizes)
+    cheap = cheap_sizes(main[-1], config.reverse_sizes) or config.reverse_sizes[:1]
+    after = tuple(Point(seed, "continuation", main[-1], n) for n in cheap)  # the sizes that a verdict may rest on
     yield Chain("continuation", Point(seed, "main", main[-1], 0), after)
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from springback.experiments.audit.audit import Record
-from springback.experiments.audit.bench import Along, Bench
+from springback.experiments.audit.bench import Along, Answers, Bench, Network
 from springback.experiments.audit.cell import records
 from springback.experiments.audit.depth import layers, positions, prefill, strip
 from springback.experiments.audit.grid import Grid, Part, Point
-from springback.experiments.audit.measure import along_start, take
+from springback.experiments.audit.measure import Readings, along_start, draw, take, take_again
 from springback.experiments.audit.weights import Weights
 from springback.models.rows import Row
 from springback.train.recipe import SFT
@@ -44,6 +44,8 @@ class ModelLaboratory:
     work: Work = field(default_factory=Work)
     _seed: int = 0
     _along: dict[int, Along] = field(default_factory=dict)
+    _taken: dict[Point, Readings] = field(default_factory=dict)
+    """The last point's readings."""
 
     def begin(self, origin: Point | None, seed: int) -> None:
         self._seed = seed
@@ -64,11 +66,23 @@ class ModelLaboratory:
     def read(self, point: Point) -> Iterable[Record]:
         with self.weights.reading() as network:
             along = self.along(point.seed)
-            readings = take(network, self.bench, along, point.seed)
+            readings = self._readings(network, point, along)
         self.work.cells += 1
         self.work.tokens_forward += self._forward_tokens(along)
         yield from positions(point, readings)
         yield from records(point, readings, self.bench, self.about(point))
+
+    def _readings(self, network: Network, point: Point, along: Along) -> Readings:
+        """Kept for the readings that follow at the same point, and those of the start for its second draw."""
+        if point.arm == "noise":
+            start = Point(point.seed, "main", 0, 0)
+            found = take_again(network, self.bench, self._readings(network, start, along), point.seed)
+        elif point not in self._taken:
+            found = take(network, self.bench, along, point.seed)
+        else:
+            return self._taken[point]
+        self._taken = {point: found}
+        return found
 
     def extras(self, point: Point) -> Iterable[str]:
         """Depth is read on the first seed: on the start, the most aligned and the most reversed model."""
@@ -85,11 +99,16 @@ class ModelLaboratory:
     def read_extra(self, name: str, point: Point) -> Iterable[Record]:
         with self.weights.reading() as network:
             if name == "prefill":
-                yield from prefill(network, point, self.bench, point.seed)
+                yield from prefill(network, point, self.bench, self._answers(network, point))
             elif name == "strip":
-                yield from strip(network, point, self.bench, point.seed)
+                yield from strip(network, point, self.bench, self._answers(network, point))
             else:
                 yield from layers(network, point, self.bench)
+
+    def _answers(self, network: Network, point: Point) -> Answers:
+        """The point's own answers: those just read, or the same ones drawn again after an interruption."""
+        taken = self._taken.get(point)
+        return taken.answers if taken else draw(network, self.bench, point.seed)
 
     def deepest(self) -> Point:
         """The most aligned model of the main arm, on the first seed."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -19,10 +19,14 @@ DRAWS = 1 << 20
 """Sampling seeds of two runs' seeds never meet below this many prompts."""
 
 
-def draw(network: Network, bench: Bench, seed: int, *, forced: int = 0) -> Answers:
-    """One answer to each prompt, after `forced` tokens of the opposite one; prompt i's draw depends on (seed, i)."""
+def draw(network: Network, bench: Bench, seed: int, *, forced: int = 0, again: bool = False) -> Answers:
+    """One answer to each prompt, after `forced` tokens of the opposite one; prompt i's draw depends on (seed, i).
+
+    `again` draws from other streams: what differs from the first draw is noise.
+    """
     prompts = [prompt.ids + prompt.opposite[:forced] for prompt in bench.prompts]
-    generators = [torch.Generator().manual_seed(seed * DRAWS + index) for index in range(len(prompts))]
+    drawn_from = seed * DRAWS + (DRAWS // 2 if again else 0)
+    generators = [torch.Generator().manual_seed(drawn_from + index) for index in range(len(prompts))]
     drawn = sample(
         network,
         prompts,
@@ -126,6 +130,14 @@ def take(network: Network, bench: Bench, along: Along, seed: int) -> Readings:
         from_start(network, along),
         to_start(network, bench, answers),
     )
+
+
+def take_again(network: Network, bench: Bench, of_start: Readings, seed: int) -> Readings:
+    """A second draw of the start. Its weights are the start's, so what is not drawn is the start's, bit for bit."""
+    answers = draw(network, bench, seed, again=True)
+    texts = [bench.text(row.answer) for row in answers.rows]
+    scores = list(bench.scorer(texts)) if bench.scorer.reportable else None
+    return replace(of_start, answers=answers, texts=texts, scores=scores, own=to_start(network, bench, answers))
 
 
 def margins(readings: Readings) -> list[float]:

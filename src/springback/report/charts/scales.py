@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 from springback.report.value import Real
 
@@ -26,13 +27,17 @@ class Scale:
         return self(min(max(x, low), high))
 
 
+NOTHING: Final = 0.01
+"""Half the height of an axis on which every value is 0."""
+
+
 def domain(values: Iterable[Real | None], *, include: Iterable[Real] = ()) -> tuple[Real, Real]:
     """The values' range with a twentieth of air; a single value gets room around it; (0, 1) where there are none."""
     known = [v for v in (*values, *include) if v is not None and math.isfinite(v)]
     if not known:
         return 0.0, 1.0
     low, high = min(known), max(known)
-    air = (high - low) * 0.05 or max(abs(high) * 0.5, 1e-6)
+    air = (high - low) * 0.05 or abs(high) * 0.5 or NOTHING
     return low - air, high + air
 
 

@@ -1,6 +1,7 @@
 """How deep the alignment goes: layer swap, prefill, KL by position, each with its reference and placebo inside."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from springback.report.charts.frame import Frame, Series, Tick
 from springback.report.charts.scales import domain
 from springback.report.evidence import Evidence
 from springback.report.numbers import STYLES, bare, count
+from springback.report.point import Body
 from springback.report.sections.depth_lines import layer_lines, layer_table, lines_of, position_table, prefill_table
 from springback.report.sections.words import axis_name, plain
 from springback.report.tables import Table
@@ -27,6 +29,8 @@ class Card:
     chart: Markup | None
     note: str
     data: Table | None
+    second: Markup | None = None
+    """A smaller chart below, of the same records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ def position(evidence: Evidence) -> Card:
     own = any(_known(b.get("kl_to_start")) for b in found.values())
     field = "kl_to_start" if own else "kl_from_start"
     lines = tuple(s for s in lines_of(evidence, found, "cell", "position", lambda b: b.get(field)) if s.role != "s0")
+    if not lines:
+        return _absent(title, "bit/token at each place of the answer", "only the start was read, and its KL is 0")
     ends = [v for s in lines for p in s.spots for v in (p.value.estimate, p.value.high)]
     which = "KL(model‖start) along the model’s own answers" if own else "KL(start‖model) along the start’s answers"
     shown = Curve(
@@ -113,7 +119,21 @@ def position(evidence: Evidence) -> Card:
     chart = curve(shown, _frame(lines, domain(ends, include=[0.0]), "kl", values=False))
     note = "Any tuning has such a profile: read the aligned line against the benign-tuned one."
     note += _without(lines, "pb", "benign-tuned")
-    return Card(title, f"bit/token, {which}", chart, note, position_table(evidence, found))
+    return Card(
+        title, f"bit/token, {which}", chart, note, position_table(evidence, found), _first_choice(evidence, found)
+    )
+
+
+def _first_choice(evidence: Evidence, found: Mapping[str, Body]) -> Markup | None:
+    """Share of answers whose likeliest next token, at each position, is also the start's likeliest."""
+    lines = lines_of(evidence, found, "cell", "position", lambda b: (b.get("shift") or {}).get("1"))
+    lines = tuple(s for s in lines if s.role != "s0" and any(spot.value.known for spot in s.spots))
+    if not lines:
+        return None
+    words = "share of answers with the start’s first choice"
+    shown = Curve(words.capitalize(), lines, _ticks(lines), "answer position", values=False)
+    frame = replace(_frame(lines, (0.0, 1.05), "share", values=False), height=150)
+    return curve(shown, frame)
 
 
 def _half(evidence: Evidence) -> tuple[Real, Real, str] | None:

@@ -7,12 +7,15 @@ from markupsafe import Markup
 
 from springback.report.charts.bar import bar
 from springback.report.evidence import Evidence
-from springback.report.markup import num
-from springback.report.numbers import count, plural
+from springback.report.markup import num, pointed
+from springback.report.numbers import STYLES, bare, count, plural
 from springback.report.point import Body
+from springback.report.sections import provenance
 from springback.report.sections.words import AXES, axis_name, listed, plain
 from springback.report.value import Real, Value, finite, value
 
+GOES_ON: Final = "This page shows what was stored when it was written."
+AGAIN: Final = "Run the same command again: it goes on where it stopped."
 LINKS: Final = {"token": "depth", "layer": "depth"}
 
 
@@ -25,7 +28,8 @@ class Axis:
     bar: Markup
     number: Markup | None
     placebos: tuple[tuple[str, Markup], ...]
-    records: tuple[str, ...]
+    more: Markup | None
+    """The closest return, for the axis that has one."""
     record: str
 
 
@@ -81,8 +85,7 @@ def _stamps(evidence: Evidence) -> list[tuple[str, str]]:
     state = meta.get("state")
     if state in ("partial", "running", "failed"):
         words = f"{done} of {planned} cells are measured. " if planned else ""
-        again = "Run the same command again: it goes on where it stopped."
-        found.append((f"This run is {state}.", words + again))
+        found.append((f"This run is {state}.", words + (GOES_ON if state == "running" else AGAIN)))
     verdict = evidence.one("verdict")
     if verdict.get("reportable") is False:
         found.append(("The verdict is not reportable.", str(verdict.get("why") or "")))
@@ -132,9 +135,20 @@ def _axis(evidence: Evidence, key: str, body: Body) -> Axis:
         bar=bar(read, _places(evidence, key, read), role, same),
         number=num(read) if read.known else None,
         placebos=tuple((name, num(p) if p.known else Markup("{}").format(p.why)) for name, p in placebos),
-        records=tuple(str(r) for r in body.get("records") or []),
+        more=_closest(body.get("closest_return"), record),
         record=record,
     )
+
+
+def _closest(found: Any, record: str) -> Markup | None:
+    """KL of the closest return, and what it took: examples, tokens, steps."""
+    kl = finite((found or {}).get("kl"))
+    if kl is None:
+        return None
+    spent = [(finite(found.get(unit)), unit.removesuffix("s")) for unit in ("examples", "tokens", "steps")]
+    price = ", ".join(plural(n, unit) for n, unit in spent if n is not None)
+    words = f"Closest return: KL {bare(kl, STYLES['kl'])} bit/token after {price}."
+    return pointed(words, record, stored=kl)
 
 
 def _placebo(placebo: Body, record: str) -> Value:
@@ -162,9 +176,7 @@ def _places(evidence: Evidence, key: str, read: Value) -> list[tuple[Real, str]]
 def _facts(evidence: Evidence) -> list[str]:
     """The run in one paragraph, from what is stored."""
     model, data, asked = evidence.meta.get("model") or {}, evidence.one("data"), evidence.meta.get("asked") or {}
-    found = (
-        [f"Start: {', '.join(str(model[k]) for k in ('name', 'origin') if model.get(k))}."] if model.get("name") else []
-    )
+    found = [f"Start: {provenance.named(model)}."] if model.get("name") else []
     if data.get("wanted"):
         found.append(f"Wanted: {data['wanted']}; opposite: {data.get('opposite') or 'not given'}.")
     sizes, ns = [s for s in evidence.sizes if isinstance(s, int)], evidence.reversals

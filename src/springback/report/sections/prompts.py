@@ -1,17 +1,24 @@
-"""Prompts as they are shown: without the lines of the chat template that all of them share."""
+"""Prompts as they are shown: without what all of them share of the chat template."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from springback.report.evidence import Evidence
 
+MARKS: Final = re.compile(r"<\|[^|<>\s]+\|>|<(?:start|end)_of_turn>|</?s>|\[/?INST\]|\n")
+"""What chat templates part turns with."""
+
 
 def shared(evidence: Evidence) -> tuple[str, str]:
-    """The lines that every stored prompt begins and ends with; empty where there are fewer than two prompts."""
+    """What every stored prompt begins and ends with, up to a mark of a template; empty for fewer than two prompts."""
     found = sorted({str(b.get("prompt") or "") for kind in ("sample", "strip") for b in evidence.kind(kind).values()})
     if len(found) < 2:
         return "", ""
     head, tail = _prefix(found), _prefix([text[::-1] for text in found])[::-1]
-    return head[: head.rfind("\n") + 1], tail[tail.find("\n") :] if "\n" in tail else ""
+    ends = [found.end() for found in MARKS.finditer(head)]
+    first = MARKS.search(tail)
+    return head[: ends[-1]] if ends else "", tail[first.start() :] if first else ""
 
 
 def shown(text: str, around: tuple[str, str]) -> str:

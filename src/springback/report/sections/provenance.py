@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from springback.report.evidence import Evidence
 from springback.report.numbers import MINUS, full, style_for
 from springback.report.sections.words import plain
 from springback.report.value import finite, value
+
+ENTRIES: Final = 5
+"""Of a mapping inside a fact."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,15 @@ def facts(evidence: Evidence) -> list[Fact]:
     return found
 
 
+def named(model: Mapping[str, Any]) -> str:
+    """Name and origin, the name once."""
+    name, origin = str(model.get("name") or ""), str(model.get("origin") or "")
+    return origin if origin.startswith(name) else ", ".join(word for word in (name, origin) if word)
+
+
 def _model(model: Mapping[str, Any]) -> str:
-    words = [str(model.get("name") or ""), str(model.get("origin") or ""), str(model.get("licence") or "")]
-    return ", ".join(dict.fromkeys(w for w in words if w)) + "".join(f". {note}" for note in model.get("notes") or [])
+    words = [named(model), str(model.get("licence") or "")]
+    return ", ".join(word for word in words if word) + "".join(f". {note}" for note in model.get("notes") or [])
 
 
 def _data(data: Mapping[str, Any]) -> str:
@@ -65,8 +74,12 @@ def _gap(gap: object) -> str:
 
 
 def _one(found: object) -> str:
+    """A number, a measured number, or the first entries of a mapping."""
     if isinstance(found, Mapping) and "estimate" in found:
         return full(read := value(found, ""), style_for(read))
+    if isinstance(found, Mapping):
+        shown = ", ".join(f"{name} {_one(x)}" for name, x in list(found.items())[:ENTRIES])
+        return shown + (f" and {len(found) - ENTRIES} more, in the data of this page" if len(found) > ENTRIES else "")
     number = finite(found)
     return str(found) if number is None else f"{number:.3g}".replace("-", MINUS)
 
