@@ -47,6 +47,10 @@ def _of_size(run: "Example", reading: str, seed: int, size: int) -> Iterator[dic
     start, aligned = run.at(reading, "main", 0, 0, seed), run.at(reading, "main", size, 0, seed)
     gain = aligned - start
     yield _contrast(run, reading, "gain", "main", seed, size, 0, gain)
+    if run.reversals:
+        first = run.reversals[0]
+        slope = (run.at(reading, "main", size, first, seed) - aligned) / (first // 8)
+        yield _contrast(run, reading, "slope", "main", seed, size, first, slope)
     for n in run.reversals:
         here = run.at(reading, "main", size, n, seed)
         fall, share = here - aligned, gain > CLEAR[reading]
@@ -77,7 +81,7 @@ def _contrast(run: "Example", reading, kind, arm, seed, size, n, x) -> dict[str,
     from tests.report.example_run import measured, missing
 
     half = 0.0 if run.still else 0.31 if kind == "undone" else HALVES[reading]
-    unit = "share of the gain" if kind == "undone" else UNITS[reading]
+    unit = {"undone": "share of the gain", "slope": "per optimiser step"}.get(kind, UNITS[reading])
     if reading == "score" and not run.scored:
         number = missing("the score is not reportable: AUC 0.61 is below 0.65")
     elif x is None or (kind == "undone" and run.still):

@@ -125,6 +125,14 @@ def test_every_record_of_a_reading_stands_in_the_tables_behind_the_figures(kind)
         there = {row.children[-1].text() for t in PAGE.all("table", class_="raw") for row in t.all("tr")}
     wanted = {f"{kind}:{key}" for key in RECORDS[kind]}
     if kind == "contrast":
-        drawn = ("fall", "undone", "fall_beyond_benign", "fall_beyond_start", "fall_beyond_continuation")
+        drawn = (
+            "fall",
+            "undone",
+            "fall_beyond_benign",
+            "fall_beyond_start",
+            "fall_beyond_continuation",
+            "gain",
+            "slope",
+        )
         wanted = {f"contrast:{k}" for k, b in RECORDS[kind].items() if b["kind"] in drawn and b["reading"] != "kl"}
     assert wanted <= there

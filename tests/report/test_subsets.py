@@ -82,3 +82,9 @@ def test_numbers_that_are_none_are_named_in_the_place_where_they_would_stand():
     panel = document.all("div", class_="r-kl")[0].all("svg", role="img")[-1]
     assert panel.all("rect", class_="ht")
     assert "no answer has a token" in panel.attributes["aria-label"]
+
+
+def test_readings_without_a_verdict_are_not_called_unmeasured():
+    document = shown(Example(sizes=(64,), reversals=(8,), samples=2, pairs=2, without=("axis", "verdict", "test")))
+    headings = [document.all("section", id=name)[0].all("h2")[0].text() for name in ("rebound", "depth")]
+    assert headings == ["Rebound: no verdict yet", "Depth: no verdict yet"]

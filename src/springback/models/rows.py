@@ -52,9 +52,9 @@ def batches(lengths: Sequence[int], *, tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def pad_right(sequences: Sequence[Sequence[int]]) -> Padded:
-    """Padding after the end: a causal model never looks at it."""
-    width = max(map(len, sequences))
+def pad_right(sequences: Sequence[Sequence[int]], *, width: int | None = None) -> Padded:
+    """Padding after the end, up to `width` columns or the longest: a causal model never looks at it."""
+    width = width or max(map(len, sequences))
     ids = torch.tensor([[*sequence, *[0] * (width - len(sequence))] for sequence in sequences])
     return Padded(ids, torch.arange(width) < torch.tensor([[len(sequence)] for sequence in sequences]))
 

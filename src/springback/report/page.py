@@ -72,9 +72,9 @@ READINGS: Final = (
 )
 LEVELS: Final = (
     Detail(48, 4, 24, (*READINGS, "strip", "sample", "pair", "held_out", "document")),
-    Detail(24, 3, 24, (*READINGS, "strip", "held_out")),
-    Detail(8, 2, 12, READINGS),
-    Detail(6, 1, 6, READINGS, json_links=False),
+    Detail(48, 4, 24, (*READINGS, "strip", "sample", "held_out"), json_links=False),
+    Detail(24, 3, 24, (*READINGS, "strip", "held_out"), json_links=False),
+    Detail(8, 2, 12, READINGS, json_links=False),
     Detail(3, 1, 4, ("cell", "axis", "verdict", "scorer", "data", "accounting", "test"), json_links=False),
 )
 """From everything to the least that is still a page; the first that fits is taken."""

@@ -54,3 +54,9 @@ def test_a_reading_that_was_not_made_gives_the_axis_reason():
     axis = {"layer": {"value": {"estimate": None, "why": "asked for with --layers none"}, "verdict": "not measured"}}
     found = card("layer", layer={}, axis=axis)
     assert (found.chart, found.note) == (None, "Not measured: asked for with --layers none")
+
+
+def test_the_share_of_first_choices_that_the_start_shares_stands_below_kl_by_position():
+    spoken = read(card("position").second).all("svg")[0].attributes["aria-label"]
+    assert "start’s first choice" in spoken
+    assert "aligned: 1: 0.61" in spoken

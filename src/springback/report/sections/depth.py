@@ -47,7 +47,10 @@ def heading(evidence: Evidence) -> str:
     """Both depth axes in their own words."""
     axes = evidence.kind("axis")
     found = [f"{axis_name(k)}: {plain(axes[k].get('verdict'))}" for k in ("token", "layer") if k in axes]
-    return "; ".join([found[0], *(f[0].lower() + f[1:] for f in found[1:])]) if found else "Depth: not measured"
+    if found:
+        return "; ".join([found[0], *(f[0].lower() + f[1:] for f in found[1:])])
+    read = any(evidence.kind(kind) for kind in ("layer", "prefill", "position"))
+    return "Depth: no verdict yet" if read else "Depth: not measured"
 
 
 def why(evidence: Evidence, axis: str) -> str:

@@ -10,8 +10,8 @@ from springback.report.evidence import Evidence
 from springback.report.markup import num, pointed
 from springback.report.numbers import STYLES, bare, count, plural
 from springback.report.point import Body
-from springback.report.sections import provenance
-from springback.report.sections.words import AXES, axis_name, listed, plain
+from springback.report.sections.facts import facts
+from springback.report.sections.words import AXES, axis_name, plain
 from springback.report.value import Real, Value, finite, value
 
 GOES_ON: Final = "This page shows what was stored when it was written."
@@ -65,7 +65,7 @@ def view(evidence: Evidence) -> View:
         sentence=str(verdict.get("sentence") or ""),
         conditions=tuple(_condition(c) for c in verdict.get("conditions") or []),
         axes=tuple(_axis(evidence, key, body) for key, body in _ordered(evidence.kind("axis"))),
-        facts=" ".join(_facts(evidence)),
+        facts=" ".join(facts(evidence)),
         measured=bool(verdict),
     )
 
@@ -171,35 +171,3 @@ def _places(evidence: Evidence, key: str, read: Value) -> list[tuple[Real, str]]
         last = max((finite(b.get("position")) or 0 for b in evidence.kind("position").values()), default=0)
         return [(1.0, "1st token"), *([(last, count(last))] if last > 1 else [])]
     return [(0.0, "0")]
-
-
-def _facts(evidence: Evidence) -> list[str]:
-    """The run in one paragraph, from what is stored."""
-    model, data, asked = evidence.meta.get("model") or {}, evidence.one("data"), evidence.meta.get("asked") or {}
-    found = [f"Start: {provenance.named(model)}."] if model.get("name") else []
-    if data.get("wanted"):
-        found.append(f"Wanted: {data['wanted']}; opposite: {data.get('opposite') or 'not given'}.")
-    sizes, ns = [s for s in evidence.sizes if isinstance(s, int)], evidence.reversals
-    if sizes:
-        found.append(f"Aligned on N = {listed(sizes)} wanted examples.")
-    if ns:
-        found.append(
-            f"Reversed on n = {listed(list(ns))} opposite ones, {count(evidence.batch)} examples an optimiser step."
-        )
-    found += _counts(evidence)
-    if asked.get("tuner"):
-        found.append(f"Tuning: {asked['tuner']}, learning rate {asked.get('learning_rate')}.")
-    found.append("Brackets are 95 % intervals.")
-    if evidence.seeds:
-        seeds = f"{'seed' if len(evidence.seeds) == 1 else 'seeds'} {listed(list(evidence.seeds))}"
-        found.append(f"{plural(len(evidence.points), 'point')}; {seeds}.")
-    return found
-
-
-def _counts(evidence: Evidence) -> list[str]:
-    known = next((p for p in evidence.points if p.margin().known or p.score().known), None)
-    if known is None:
-        return []
-    score, margin = known.score(), known.margin()
-    parts = [f"{v.n} {words}" for v, words in ((score, "samples"), (margin, "held-out pairs")) if v.known and v.n]
-    return [f"Each point: {' and '.join(parts)}."] if parts else []

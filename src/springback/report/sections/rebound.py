@@ -73,7 +73,8 @@ def heading(evidence: Evidence) -> str:
         )
         if key in axes
     ]
-    return ". ".join(found) or "Rebound: not measured"
+    yet = "no verdict yet" if evidence.reversals else "not measured"
+    return ". ".join(found) or f"Rebound: {yet}"
 
 
 def _row(evidence: Evidence, row: Row, columns: Sequence[Column], width: Real) -> DrawnRow:
@@ -182,5 +183,9 @@ def _ticks(evidence: Evidence, column: Column) -> tuple[Tick, ...]:
 
 
 def _note(evidence: Evidence) -> str:
+    seeds = "One thin line a seed; start, placebos and γ: the first seed. Intervals over seeds: falls and shares."
+    words = [seeds] if len(evidence.seeds) > 1 else []
     gone = [f"{p.label}: {p.degenerate}" for p in evidence.points if p.degenerate]
-    return f"Hatched, degenerate, so the score is not reportable: {'; '.join(gone)}." if gone else ""
+    if gone:
+        words.append(f"Hatched, degenerate, so the score is not reportable: {'; '.join(gone)}.")
+    return " ".join(words)
