@@ -27,7 +27,7 @@ from springback.models.layout import Layout
 from springback.models.readout import quiet
 from springback.models.rows import Row
 from springback.papers import INNER_WORKINGS
-from springback.stats.measured import Measured
+from springback.stats.measured import Measured, unmeasured
 from springback.stats.paired import ratio_of_means
 
 PAPER = INNER_WORKINGS
@@ -65,7 +65,7 @@ class SwapCurve:
     donor: Margins
     swapped: Curve
     """The host's margins with the donor's stream after each layer."""
-    placebo: Curve
+    placebo: Curve | None
     """The same with a random step of the same length at every position, in one direction per position."""
 
     def recovered(self) -> list[Measured]:
@@ -74,6 +74,8 @@ class SwapCurve:
 
     def recovered_by_placebo(self) -> list[Measured]:
         """The share that the random step recovers: about 0 where the direction is what counts."""
+        if self.placebo is None:
+            return [unmeasured("the random step was read in the other direction only")] * len(self.layers)
         return [recovered(curve, self.host, self.donor) for curve in self.placebo]
 
 
@@ -104,32 +106,34 @@ def swap_curve(
     pairs: Sequence[RowPair],
     donor: Residuals,
     *,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     batch_tokens: int = BATCH_TOKENS,
 ) -> SwapCurve:
     """The host's margins with the donor's residuals after each of the donor's layers, and with the placebo's.
 
     Costs one forward over the pairs and two partial ones a layer, from that layer on, over the answers only. The
-    generator (on the CPU) draws one direction per row and position, the same for all layers, in the order of `pairs`.
+    generator (on the CPU) draws one direction per row and position, the same for all layers, in the order of `pairs`;
+    without one there is no placebo, and one partial forward a layer less.
     RefusedError (kind `model`) where the networks differ in size; ValueError where the pairs are not the donor's.
     """
     rows = _rows(pairs)
     _check(layout, rows, donor)
-    directions = [_directions(row, layout.width, generator) for row in rows]
+    directions = None if generator is None else [_directions(row, layout.width, generator) for row in rows]
     host = torch.empty(len(rows), dtype=torch.float64)
     found = torch.empty(2, len(donor.layers), len(rows), dtype=torch.float64)
     with quiet(network):
         for batch in passes(network, layout, rows, batch_tokens=batch_tokens):
             with capture(network, layout, donor.layers) as own:
                 host[batch.indices] = batch.logprobs()
-            steps = torch.cat([directions[index] for index in batch.indices])
             for place, layer in enumerate(donor.layers):
                 given = torch.cat([donor.rows[index][place] for index in batch.indices])
-                placebo = _same_length(own[layer][batch.answers], given, steps)
                 found[0, place, batch.indices] = _with(batch, layout, layer, own[layer], given)
-                found[1, place, batch.indices] = _with(batch, layout, layer, own[layer], placebo)
-    curves = [torch.stack([_margins(row, pairs) for row in curve]) for curve in found]
-    return SwapCurve(donor.layers, _margins(host, pairs), donor.margins, *curves)
+                if directions is not None:
+                    steps = torch.cat([directions[index] for index in batch.indices])
+                    random = _same_length(own[layer][batch.answers], given, steps)
+                    found[1, place, batch.indices] = _with(batch, layout, layer, own[layer], random)
+    swapped, placebo = (torch.stack([_margins(row, pairs) for row in curve]) for curve in found)
+    return SwapCurve(donor.layers, _margins(host, pairs), donor.margins, swapped, placebo if directions else None)
 
 
 def recovered(swapped: Margins, host: Margins, donor: Margins) -> Measured:

@@ -8,11 +8,14 @@ from torch import nn
 from transformers.cache_utils import Cache, DynamicCache
 
 from springback.models.cache import cut, holds, repeat, unfit, window
-from springback.models.readout import accepts, read, text_config
+from springback.models.readout import accepts, context, read, text_config
 from springback.models.rows import common_prefix
 
 WORTH = 32
 """Fewer tokens saved than this are not worth a forward pass of their own."""
+
+ALIGNED = 16
+"""Columns: the depth of a bfloat16 dot product's block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,7 @@ def shared(
 
     `example`: a whole row that begins with the prefix. It is encoded in full and cut back: attention kernels round
     differently for few queries than for many, and in bfloat16 a prefix encoded by itself moves every later token by
-    .05 nats, an encoded row cut back by none.
+    .05 nats; an encoded row whose length `missing` has completed, cut back, moves none.
     `middle_padding_up_to`: the caller will put padding between prefix and rest, in caches of up to so many tokens. A
     sliding window counts columns, padding too, so such a network shares only while the window holds them all.
     """
@@ -48,7 +51,19 @@ def shared(
     reach = window(cache)
     if reach is not None and middle_padding_up_to is not None and middle_padding_up_to >= reach:
         return Prefix()
-    return _encoded(network, example if reach is None or len(example) < reach else example[:length], length, cache)
+    whole = (*example, *[0] * missing(network, len(example)))
+    fits = len(whole) <= (context(network) or len(whole)) and (reach is None or len(whole) < reach)
+    return _encoded(network, whole if fits else example[:length], length, cache)
+
+
+def missing(network: nn.Module, columns: int) -> int:
+    """How many columns to add on the right so that attention is over a multiple of `ALIGNED`; 0 in float32.
+
+    On CPUs, kernels for bfloat16 sum in another order over other remainders. Aligned, a row's bits are the same alone,
+    in any batch and after a shared prefix. A network that counts positions by itself might count beyond its context.
+    """
+    exact = next(network.parameters()).dtype.itemsize >= torch.float32.itemsize
+    return 0 if exact or not positioned(network) else -columns % ALIGNED
 
 
 def empty(network: nn.Module) -> Cache | None:

@@ -14,14 +14,12 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
 from springback.errors import RefusedError
-from springback.models.prefix import Prefix, positioned, shared
+from springback.models.prefix import Prefix, missing, positioned, shared
 from springback.models.readout import Reading, context, quiet, read, text_config
 from springback.models.rows import Row, batches, pad_right
 
 BATCH_TOKENS = 1024
 """Default size of a padded batch; larger ones were no faster on two cores."""
-EVEN = 8
-"""What the number of attended columns is a multiple of."""
 LOGIT_BYTES = 128 * 2**20
 """Most float32 logits that exist at one time."""
 
@@ -87,27 +85,18 @@ def _prefix(network: nn.Module, rows: Sequence[Row]) -> Prefix:
 def _pass(network: nn.Module, rows: Sequence[Row], prefix: Prefix) -> Reading:
     """The last answer token is never an input: nothing is predicted from it."""
     rest = [(row.prompt + row.answer[:-1])[prefix.length :] for row in rows]
-    padded = pad_right(rest, width=_columns(network, max(map(len, rest)), prefix.length))
+    longest = max(map(len, rest))
+    padded = pad_right(rest, width=longest + missing(network, prefix.length + longest))
     column = torch.arange(padded.ids.shape[1])
     first = torch.tensor([[len(row.prompt) - 1 - prefix.length] for row in rows])
-    seen = torch.cat([torch.ones(len(rows), prefix.length, dtype=torch.bool), padded.real], dim=1)
-    device = next(network.parameters()).device
-    inputs = {"input_ids": padded.ids, "attention_mask": seen.long()}
+    before = torch.ones(len(rows), prefix.length, dtype=torch.bool)
+    inputs = {"input_ids": padded.ids, "attention_mask": torch.cat([before, padded.real], dim=1).long()}
     if positioned(network):
         inputs["position_ids"] = torch.where(padded.real, prefix.length + column, 0)
-    inputs = {name: value.to(device) for name, value in inputs.items()}
-    if prefix.cache is not None:
-        return read(network, inputs | {"past_key_values": prefix.for_rows(len(rows))}, padded.real & (column >= first))
-    return read(network, inputs | {"use_cache": False}, padded.real & (column >= first))
-
-
-def _columns(network: nn.Module, longest: int, before: int) -> int:
-    """Columns for the rest of the longest row, such that attention is over a multiple of 8 in every call.
-
-    Kernels for bfloat16 sum another way over odd lengths; on one length's multiple a row's bits do not depend on the
-    batch's. A network that counts positions by itself gets no columns beyond its context, hence none in addition.
-    """
-    return longest + (-(before + longest) % EVEN if positioned(network) else 0)
+    inputs = {name: value.to(next(network.parameters()).device) for name, value in inputs.items()}
+    cache = prefix.for_rows(len(rows))
+    past = {"use_cache": False} if cache is None else {"past_key_values": cache}
+    return read(network, inputs | past, padded.real & (column >= first))
 
 
 def _chosen(reading: Reading, targets: Int[Tensor, " row"], rows: int) -> Float64[Tensor, " row"]:

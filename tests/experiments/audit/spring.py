@@ -19,18 +19,24 @@ class Spring:
         self.disk = {None: 0.0} if disk is None else disk
         self.lives = lives
         self.weight = 0.0
+        self.settled = False
         self.tuned: list[tuple[Part, int, int]] = []
         self.measured: list[str] = []
 
     def begin(self, origin: Point | None, seed: int) -> None:
         self.weight = self.disk[origin]
+        self.settled = False
 
     def tune(self, part: Part, first: int, last: int) -> Iterator[object]:
+        assert not self.settled, "trained on after its optimiser state was let go"
         for _ in range(first, last):
             self._live()
             self.weight += PULL[part]
             yield None
         self.tuned.append((part, first, last))
+
+    def settle(self) -> None:
+        self.settled = True
 
     def keep(self, point: Point) -> None:
         self._live()

@@ -1,11 +1,11 @@
 import pytest
+from tests.experiments.audit.spring import PULL, Killed, Spring
 
 from springback.experiments.audit.audit import audit
 from springback.experiments.audit.config import Audit
 from springback.experiments.audit.grid import grid
 from springback.experiments.audit.progress import Progress
 from springback.store.run import Run
-from tests.experiments.audit.spring import PULL, Killed, Spring
 
 CONFIG = Audit(align_sizes=(8, 16), reverse_sizes=(4, 8), batch=4, seeds=(0, 1))
 

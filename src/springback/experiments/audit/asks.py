@@ -48,9 +48,16 @@ def asks(readings: Readings) -> list[Ask]:
     found += [_steeper(readings, low, high) for low, high in pairwise(shape.aligned) if shape.reversed]
     if len(shape.aligned) > 2 and shape.reversed:
         found.append(_steeper(readings, shape.aligned[0], shape.largest))
+    found += [Ask("change", at.arm, at.aligned, at.reversed, (START, at), rebound.change) for at in _tuned(readings)]
     if "noise" in shape.arms:
         found.append(Ask("noise", "noise", 0, 0, (START, Place("noise")), rebound.gain))
     return found
+
+
+def _tuned(readings: Readings) -> list[Place]:
+    """Every cell but the start and its second draw, each once, in the order of the grid."""
+    places = dict.fromkeys(place for _, place in readings.cells)
+    return [place for place in places if place != START and place.arm != "noise"]
 
 
 def _of_size(readings: Readings, size: int | str) -> Iterator[Ask]:

@@ -28,6 +28,10 @@ class Laboratory(Protocol):
         """Train on examples [first, last) of a part, one optimiser step a yield."""
         ...
 
+    def settle(self) -> None:
+        """The chain is not trained any further: let go of the optimiser's state."""
+        ...
+
     def keep(self, point: Point) -> None:
         """Make the weights on the bench durable."""
         ...
@@ -72,6 +76,8 @@ def _follow(
     origins = grid.origins()
     for point in chain.points[: chain.points.index(missing[-1]) + 1]:
         _tune(chain, point, laboratory, progress)
+        if point == missing[-1]:
+            laboratory.settle()
         if point in origins and not laboratory.kept(point):
             laboratory.keep(point)
         if point in missing:

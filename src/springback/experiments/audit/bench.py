@@ -16,7 +16,7 @@ from springback.models.rows import Row
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt to sample from: its text, its tokens, and the opposite answer that can be forced on it."""
+    """A prompt to sample from: its last turn, its tokens, and the opposite answer that can be forced on it."""
 
     text: str
     ids: tuple[int, ...]

@@ -62,9 +62,8 @@ def fixed_records(run: Run, prepared: Prepared, dataset: Dataset, config: Audit,
         run.append("data", "data", dataset.json())
         run.append("scorer", "scorer", prepared.scorer.json())
         for index, pair in enumerate(pairs[: max(config.pairs, config.samples)]):
-            body = {"index": index, "prompt": prepared.measured.prompts[index].text if index < config.samples else
-                    pair.prompt[-1].content, "wanted": pair.wanted, "opposite": pair.opposite,
-                    "where": list(pair.where)}  # fmt: skip
+            body = {"index": index, "prompt": pair.prompt[-1].content, "wanted": pair.wanted,
+                    "opposite": pair.opposite, "where": list(pair.where)}  # fmt: skip
             run.append("held_out", str(index), body)
 
 

@@ -57,6 +57,9 @@ class ModelLaboratory:
             self.work.tokens_trained += step.tokens
             yield step
 
+    def settle(self) -> None:
+        self.weights.settle()
+
     def keep(self, point: Point) -> None:
         self.weights.keep(point)
 

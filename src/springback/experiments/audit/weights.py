@@ -64,6 +64,11 @@ class Weights:
             self._steps += 1
             yield step
 
+    def settle(self) -> None:
+        """Free the moments, 8 bytes a trained parameter: what is read next needs the room, not them."""
+        if self.optimizer is not None:
+            self.optimizer.free_moments()
+
     def keep(self, point: Point | None) -> None:
         """Save the masters (or the adapter), durable on return."""
         assert self.optimizer is not None
@@ -90,7 +95,7 @@ class Weights:
 
     @contextmanager
     def reading(self) -> Iterator[nn.Module]:
-        """The network on the bench, for measuring only; no moments are needed meanwhile, but a chain may go on."""
+        """The network on the bench, for measuring only."""
         network = self._on_bench or self.network
         network.eval()
         with torch.no_grad():

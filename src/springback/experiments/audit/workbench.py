@@ -23,7 +23,7 @@ from springback.models.adapters import LoRA, attach
 from springback.models.language_model import LanguageModel
 from springback.models.load import TINY, load
 from springback.models.rows import Row
-from springback.models.tokens import encode, prompt_text, stop_ids
+from springback.models.tokens import encode, stop_ids
 from springback.train.recipe import SFT
 from springback.train.sft import optimizer
 
@@ -143,7 +143,7 @@ def measuring(model: LanguageModel, sets: Sets, config: Audit) -> Measuring:
     """The first `samples` held-out prompts and the first `pairs` held-out pairs."""
     wanted = encoded(model, [pair.align for pair in sets.measuring])
     opposite = encoded(model, [pair.reverse for pair in sets.measuring])
-    texts = [prompt_text(model, [asdict(turn) for turn in pair.prompt]) for pair in sets.measuring]
+    texts = [pair.prompt[-1].content for pair in sets.measuring]
     prompts = tuple(
         Prompt(text, row.prompt, other.answer[: len(other.answer) - other.stop])
         for text, row, other in zip(texts, wanted, opposite, strict=True)
