@@ -72,4 +72,5 @@ def test_no_figure_was_left_out():
 
 
 def _ignored(path: Path) -> bool:
-    return path.name in {".venv", "runs", "dist", "__pycache__"} or path.name.startswith(".") or path.suffix == ".egg-info"
+    made = {"runs", "dist", "__pycache__"}
+    return path.name in made or path.name.startswith(".") or path.suffix == ".egg-info"

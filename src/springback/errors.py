@@ -8,7 +8,7 @@ class RefusedError(ValueError):
     `where` names the file and line, the option or the URL; `next` is what the user can do about it.
     """
 
-    def __init__(self, message: str, *, kind: str, next: str, where: str | None = None) -> None:  # noqa: A002
+    def __init__(self, message: str, *, kind: str, next: str, where: str | None = None) -> None:
         super().__init__(message)
         self.message, self.kind, self.next, self.where = message, kind, next, where
 

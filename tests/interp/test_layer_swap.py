@@ -11,7 +11,6 @@ from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM
 
 from springback.errors import RefusedError
-from springback.interp.half_layer import half_layer
 from springback.interp.layer_swap import RowPair, SwapCurve, recovered, residuals, swap_curve
 from springback.models.layout import Layout
 from springback.models.rows import Row
@@ -145,7 +144,6 @@ def test_a_copy_of_the_host_as_donor_changes_nothing_to_the_bit_and_its_share_is
     assert torch.equal(curve.swapped, curve.host.expand(4, -1))
     assert torch.equal(curve.placebo, curve.host.expand(4, -1))
     assert all(share.estimate is None and share.why for share in curve.recovered())
-    assert half_layer(curve).estimate is None
 
 
 @pytest.mark.parametrize("changed", [0, 1, 2, 3])
@@ -157,9 +155,6 @@ def test_a_change_planted_in_one_layer_makes_the_curve_jump_there(start: Any, ch
     shares = [share.estimate for share in curve.recovered()]
     assert shares[:changed] == pytest.approx([0.0] * changed, abs=1e-4)
     assert all(share is not None and share > 0.5 for share in shares[changed:])
-    jump = half_layer(curve)
-    assert jump.estimate is not None
-    assert changed - 1 < jump.estimate <= changed
     placebo = curve.recovered_by_placebo()[changed].estimate
     assert placebo is not None
     assert abs(placebo) < 0.5 < shares[changed]  # pyright: ignore[reportOptionalOperand]
@@ -222,12 +217,17 @@ def test_the_share_of_a_change_that_may_be_none_is_not_measured() -> None:
     assert recovered(host + 0.1, host, donor).why is not None
 
 
-def test_the_layer_of_the_half_is_interpolated_on_the_curve() -> None:
-    host, donor = torch.zeros(20, dtype=torch.float64), torch.linspace(0.9, 1.1, 20, dtype=torch.float64)
-    shares = torch.tensor([0.0, 0.2, 0.7, 1.0], dtype=torch.float64)
-    curve = SwapCurve((0, 10, 20, 29), host, donor, shares[:, None] * donor, shares[:, None] * 0 * donor)
-    half = half_layer(curve)
-    assert (half.estimate, half.low, half.high) == pytest.approx((16.0, 16.0, 16.0))
+def test_without_a_generator_there_is_no_placebo_and_the_curve_is_the_same(start: Any) -> None:
+    pairs = matched_pairs(4)
+    layout, donor = Layout.of(start), deepcopy(start)
+    with torch.no_grad():
+        donor.model.layers[1].mlp.down_proj.weight.mul_(1.5)
+    given = residuals(donor, Layout.of(donor), pairs, (0, 1, 2))
+    alone = swap_curve(start, layout, pairs, given, generator=None)
+    beside = swap_curve(start, layout, pairs, given, generator=torch.Generator().manual_seed(0))
+    assert alone.placebo is None
+    assert torch.equal(alone.swapped, beside.swapped)
+    assert all(share.why for share in alone.recovered_by_placebo())
 
 
 def test_reading_a_curve_leaves_modes_gradients_and_logits_as_they_were_on_exceptions_too(start: Any) -> None:

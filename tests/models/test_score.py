@@ -71,6 +71,15 @@ def test_in_bfloat16_a_shared_beginning_changes_little():
     assert (torch.cat(token_logprobs(built, ROWS)) - apart).abs().max() < 0.1
 
 
+@pytest.mark.parametrize("name", ["llama", "gpt2", "opt"])
+def test_filling_up_columns_reaches_no_position_beyond_the_context(name, monkeypatch):
+    built = network(name)
+    monkeypatch.setattr(score, "missing", lambda _network, columns: -columns % 16)
+    row = Row(tokens(60, 0), tokens(66, 1), 1, 9)
+    (found,) = token_logprobs(built, [row])
+    assert_close(found, one_by_one(built, row), rtol=0, atol=1e-5)
+
+
 def test_vocabulary_is_read_in_pieces(monkeypatch):
     built = network("qwen2")
     whole = token_logprobs(built, ROWS)

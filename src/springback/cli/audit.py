@@ -12,7 +12,7 @@ from springback.errors import RefusedError
 from springback.experiments.audit.config import Audit
 
 
-def app(
+def app(  # noqa: PLR0913  what is not an option of the audit itself
     model: Annotated[str | None, Parameter(name="MODEL", help="The model under audit: the same as --model.")] = None,
     /,
     *,

@@ -18,8 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from springback.papers import SHALLOW
-from springback.stats.bootstrap import counts
-from springback.stats.measured import Measured, mean, unmeasured
+from springback.stats.measured import Measured, mean
 from springback.tensors.divergences import Shift, shift_shares
 
 PAPER = SHALLOW
@@ -40,50 +39,17 @@ class Position:
     """How many answers reach it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """KL by position, up to the last that enough answers reach."""
+def profile(bits: Sequence[Sequence[float]], *, at_least: int = AT_LEAST) -> tuple[Position, ...]:
+    """KL by position from the KL of each answer's tokens (bits), up to the last position that enough answers reach.
 
-    positions: tuple[Position, ...]
-    half_mass: Measured
-    """Position by which half of the summed profile is spent; interval over answers."""
-    at_least: int
-    cut: int
-    """How many later positions were left out because fewer answers reach them."""
-
-
-def profile(bits: Sequence[Sequence[float]], *, at_least: int = AT_LEAST) -> Profile:
-    """From the KL of each answer's tokens (bits, first to last). ValueError where one is not finite."""
+    ValueError where one is not finite.
+    """
     table = _table(bits)
     reach = _reach(table)
     kept = int((reach >= at_least).sum())
-    positions = tuple(
+    return tuple(
         Position(place + 1, mean(table[:, place][~np.isnan(table[:, place])], over="answers", unit="bit/token"), int(n))
         for place, n in enumerate(reach[:kept])
-    )
-    return Profile(positions, half_mass(bits, at_least=at_least), at_least, len(reach) - kept)
-
-
-def half_mass(bits: Sequence[Sequence[float]], *, at_least: int = AT_LEAST) -> Measured:
-    """The first position by which half of Σ mean KL is spent, in tokens from 1; lower = shallower.
-
-    A profile that is the same at each of T positions gives ⌈T/2⌉. Bootstrap over answers, with the positions fixed to
-    those that enough answers reach. Unmeasured where there are too few answers or no divergence at all.
-    """
-    table = _table(bits)
-    table = table[:, : int((_reach(table) >= at_least).sum())]
-    if not table.shape[1]:
-        return unmeasured(f"{len(bits)} answers: a position is read from {at_least} answers on")
-    if not np.nansum(table) > 0:
-        return unmeasured("there is no divergence to spend: the models are the same on these answers")
-    drawn = counts(len(table))
-    reached = drawn @ (~np.isnan(table)).astype(np.float64)
-    sums = drawn @ np.nan_to_num(table)
-    resampled = _half(np.divide(sums, reached, out=np.zeros_like(sums), where=reached > 0))
-    estimate = float(_half(np.nanmean(table, axis=0)[None])[0])
-    low, high = np.quantile(resampled, [0.025, 0.975])
-    return Measured(
-        estimate, min(float(low), estimate), max(float(high), estimate), 0.95, len(table), "answers", "tokens"
     )
 
 
@@ -107,9 +73,3 @@ def _table(bits: Sequence[Sequence[float]]) -> NDArray[np.float64]:
 def _reach(table: NDArray[np.float64]) -> NDArray[np.int64]:
     """How many answers reach each position; never rising."""
     return (~np.isnan(table)).sum(axis=0)
-
-
-def _half(profiles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The first position, from 1, by which each profile has spent half of its sum."""
-    spent = np.cumsum(profiles, axis=1)
-    return 1.0 + (spent >= spent[:, -1:] * (0.5 - 1e-12)).argmax(axis=1)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from springback.stats.bootstrap import interval, resampled_means
 
-Values = Sequence[float] | NDArray[Any]
+Values = Sequence[float] | Sequence[int] | NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)

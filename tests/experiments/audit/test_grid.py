@@ -11,10 +11,17 @@ def ids(config: Audit) -> list[str]:
 
 def test_the_default_grid_has_every_arm_at_the_largest_size():
     found = ids(Audit())
-    for arm in ("main/128", "benign/128", "from_start/0", "continuation/128"):
-        assert {f"0/{arm}/{n}" for n in (8, 32, 64)} <= set(found)
+    for arm in ("main/128", "benign/128", "main/32"):
+        assert {f"0/{arm}/{n}" for n in (0, 8, 32, 64)} <= set(found)
+    assert {"0/noise/0/0", "0/from_start/0/32", "0/from_start/0/64", "0/continuation/128/32"} <= set(found)
     assert found[0] == "0/main/0/0"
-    assert len(found) == len(set(found)) == 20
+    assert len(found) == len(set(found)) == 17
+
+
+def test_the_guards_are_read_where_a_verdict_may_rest():
+    assert {"0/from_start/0/4", "0/continuation/16/4"} <= set(ids(Audit(**PRESETS["tiny"])))
+    none_is_cheap = ids(Audit(align_sizes=(16,), reverse_sizes=(8, 16)))
+    assert {"0/from_start/0/16", "0/continuation/16/16"} <= set(none_is_cheap)
 
 
 def test_no_cell_has_zero_steps_behind_a_reversal():

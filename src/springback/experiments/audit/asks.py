@@ -51,7 +51,7 @@ def asks(readings: Readings) -> list[Ask]:
     found += [Ask("change", at.arm, at.aligned, at.reversed, (START, at), rebound.change) for at in _tuned(readings)]
     if "noise" in shape.arms:
         found.append(Ask("noise", "noise", 0, 0, (START, Place("noise")), rebound.gain))
-    return found
+    return [one for one in found if not shape.places or shape.places.issuperset(one.cells)]
 
 
 def _tuned(readings: Readings) -> list[Place]:

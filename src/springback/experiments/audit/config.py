@@ -28,7 +28,7 @@ class Audit:
     """Sampled answers at each point."""
     pairs: int = 48
     """Held-out matched pairs for the margin."""
-    neutral: int = 32
+    neutral: int = 24
     """Neutral texts for γ (fewer where the data has fewer)."""
     max_new_tokens: int = 20
     """Length of a sampled answer, in tokens."""
@@ -53,7 +53,7 @@ class Audit:
     score: str = "classifier"
     """Scorer: `classifier`, `lexicon`, a Python FILE with score(texts), or `module:function`."""
     layers: Literal["even", "all", "none"] = "even"
-    """Layers of the swap curve: about ten evenly spaced, all of them, or none."""
+    """Layers of the swap curve: six evenly spaced, all of them, or none."""
     forced_tokens: tuple[int, ...] = (0, 1, 2, 4, 8)
     """Tokens of the opposite answer forced before the model goes on (prefill curve)."""
     keep_checkpoints: bool = False
@@ -95,7 +95,7 @@ class Audit:
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {"align_sizes": (64,), "reverse_sizes": (16,), "samples": 32, "pairs": 48, "neutral": 16, "layers": "none",
               "forced_tokens": (0, 4)},
-    "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 8, "pairs": 8, "neutral": 4,
+    "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 12, "pairs": 12, "neutral": 4,
              "max_new_tokens": 12, "learning_rate": 1e-3, "dtype": "float32", "device": "cpu"},
     "thorough": {"align_sizes": (32, 128, 512), "reverse_sizes": (8, 32, 64, 128), "samples": 96, "pairs": 96,
                  "neutral": 96, "seeds": (0, 1, 2), "layers": "all"},

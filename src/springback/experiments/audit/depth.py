@@ -11,7 +11,9 @@ from springback.experiments.audit.bench import Answers, Bench, Network
 from springback.experiments.audit.cell import Record
 from springback.experiments.audit.grid import Point
 from springback.experiments.audit.measure import Readings, draw
+from springback.experiments.audit.thresholds import FEWEST_ANSWERS
 from springback.interp.layer_swap import RowPair, SwapCurve, residuals, swap_curve
+from springback.interp.token_depth import profile, shifts_by_position
 from springback.models.layout import Layout, chosen
 from springback.models.score import answer_logits
 from springback.stats.measured import mean, unmeasured
@@ -25,31 +27,24 @@ TOP = 5
 """Most likely tokens shown of each model."""
 
 
-def positions(point: Point, readings: Readings, *, at_least: int = 1) -> Iterator[Record]:
-    """KL by answer position (first answer token = 1), mean over the answers that reach it; rank shifts there."""
-    longest = max(map(len, [*readings.away.bits, *readings.own.bits]), default=0)
-    for position in range(1, longest + 1):
-        away = [bits[position - 1] for bits in readings.away.bits if len(bits) >= position]
-        own = [bits[position - 1] for bits in readings.own.bits if len(bits) >= position]
-        shifts = [ranks[position - 1] for ranks in readings.own.shifts if len(ranks) >= position]
-        if min(len(away), len(own)) < at_least:
-            return
+def positions(point: Point, readings: Readings) -> Iterator[Record]:
+    """KL by answer position (first answer token = 1), mean over the answers that reach it; rank shifts there.
+
+    Cut where fewer than ten answers reach a position, along either model's answers.
+    """
+    fewest = int(FEWEST_ANSWERS.value)
+    away, own = profile(readings.away.bits, at_least=fewest), profile(readings.own.bits, at_least=fewest)
+    shifts = shifts_by_position(readings.own.ranks, at_least=fewest)
+    for along_start, along_own, shift in zip(away, own, shifts, strict=False):
         body = {
             "cell": point.id,
-            "position": position,
-            "kl_from_start": mean(away, over="answers", unit="bit/token").json(),
-            "kl_to_start": mean(own, over="answers", unit="bit/token").json(),
-            "n": len(own),
-            "shift": classes(shifts),
+            "position": along_own.position,
+            "kl_from_start": along_start.kl.json(),
+            "kl_to_start": along_own.kl.json(),
+            "n": along_own.n,
+            "shift": shift.json(),
         }
-        yield "position", f"{point.id}/{position}", body
-
-
-def classes(ranks: list[int]) -> dict[str, float]:
-    """Shares of the rank under the start of the token that the model ranks first: 1, 2–3, beyond 3."""
-    n = max(1, len(ranks))
-    near = sum(1 < rank <= 3 for rank in ranks)
-    return {"1": sum(rank == 1 for rank in ranks) / n, "2_3": near / n, "over_3": sum(rank > 3 for rank in ranks) / n}
+        yield "position", f"{point.id}/{along_own.position}", body
 
 
 def prefill(network: Network, point: Point, bench: Bench, unforced: Answers) -> Iterator[Record]:

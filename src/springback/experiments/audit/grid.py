@@ -99,7 +99,11 @@ class Grid:
 
 
 def grid(config: Audit) -> Grid:
-    """The arms of `config`, main first: what a verdict needs most is measured first."""
+    """The arms of `config`, main first: what a verdict needs most is measured first.
+
+    The two guards are read where they are needed: the reversal from the start from the largest n ≤ N/4 on, the benign
+    continuation at that n.
+    """
     starts, given, chains = [], [], []
     for seed in config.seeds:
         starts += [Point(seed, "main", 0, 0), Point(seed, "noise", 0, 0)]
@@ -120,9 +124,10 @@ def _chains(config: Audit, seed: int) -> Iterator[Chain]:
     yield _reversal(config, Point(seed, "benign", last, 0))
     for size in main[:-1]:
         yield _reversal(config, Point(seed, "main", size, 0))
-    yield Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in config.reverse_sizes))
-    cheap = cheap_sizes(main[-1], config.reverse_sizes) or config.reverse_sizes[:1]
-    after = tuple(Point(seed, "continuation", main[-1], n) for n in cheap)  # the sizes that a verdict may rest on
+    dearest = (cheap_sizes(main[-1], config.reverse_sizes) or config.reverse_sizes)[-1]
+    from_there_on = [n for n in config.reverse_sizes if n >= dearest]
+    yield Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in from_there_on))
+    after = (Point(seed, "continuation", main[-1], dearest),)
     yield Chain("continuation", Point(seed, "main", main[-1], 0), after)
 
 

@@ -1,22 +1,20 @@
 """Read one point: sample, score, compare with the start, item by item."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from springback.elasticity.code_length import CodeLength, code_length, margin
 from springback.experiments.audit.bench import Along, Answers, Bench, Network
-from springback.models.generate import sample
+from springback.models.generate import sample, streams
 from springback.models.rows import Row
 from springback.models.score import answer_logits, token_logprobs
 from springback.tensors.divergences import kl_bits, rank_shift
 
-AT_ONCE = 16
-"""Answers whose logits of both models are held together."""
-DRAWS = 1 << 20
-"""Sampling seeds of two runs' seeds never meet below this many prompts."""
+AT_ONCE = 128 * 2**20
+"""Bytes of one model's logits that are held together."""
 
 
 def draw(network: Network, bench: Bench, seed: int, *, forced: int = 0, again: bool = False) -> Answers:
@@ -25,14 +23,12 @@ def draw(network: Network, bench: Bench, seed: int, *, forced: int = 0, again: b
     `again` draws from other streams: what differs from the first draw is noise.
     """
     prompts = [prompt.ids + prompt.opposite[:forced] for prompt in bench.prompts]
-    drawn_from = seed * DRAWS + (DRAWS // 2 if again else 0)
-    generators = [torch.Generator().manual_seed(drawn_from + index) for index in range(len(prompts))]
     drawn = sample(
         network,
         prompts,
         max_new_tokens=bench.config.max_new_tokens,
         temperature=bench.config.temperature,
-        generators=generators,
+        generators=streams(2 * seed + again, len(prompts)),
         stop=bench.stop,
     )
     rows = tuple(
@@ -46,7 +42,15 @@ def along_start(bench: Bench, seed: int) -> Along:
     """The start's own answers, and its logits along them."""
     with bench.start() as network:
         answers = draw(network, bench, seed)
-        return Along(answers, tuple(answer_logits(network, answers.rows)))
+        parts = [answer_logits(network, rows) for rows in portions(answers.rows, network)]
+    return Along(answers, tuple(logits for part in parts for logits in part))
+
+
+def portions(rows: Sequence[Row], network: Network) -> Iterator[Sequence[Row]]:
+    """The rows in portions whose logits fit into memory: the same for every model, so equal models stay bit-equal."""
+    vocab = network.config.get_text_config().vocab_size  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
+    size = max(1, AT_ONCE // (2 * vocab * max((len(row.answer) for row in rows), default=1)))
+    yield from (rows[first : first + size] for first in range(0, len(rows), size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,17 @@ class Divergences:
     """Along one set of answers: KL at every answer token (bits), rank shifts, the start's bits for the answer."""
 
     bits: list[list[float]]
-    shifts: list[list[int]]
+    ranks: list[list[int]]
     start_bits: list[float]
 
 
 def from_start(network: Network, along: Along) -> Divergences:
     """KL(start‖θ) along the start's answers."""
     found = Divergences([], [], [])
-    for first in range(0, len(along.logits), AT_ONCE):
-        rows = along.answers.rows[first : first + AT_ONCE]
-        for start, model, row in zip(
-            along.logits[first : first + AT_ONCE], answer_logits(network, rows), rows, strict=True
-        ):
+    starts = iter(along.logits)
+    for rows in portions(along.answers.rows, network):
+        for model, row in zip(answer_logits(network, rows), rows, strict=True):
+            start = next(starts)
             _note(found, start, model, row, kl_bits(start, model))
     return found
 
@@ -73,8 +76,7 @@ def from_start(network: Network, along: Along) -> Divergences:
 def to_start(network: Network, bench: Bench, answers: Answers) -> Divergences:
     """KL(θ‖start) along θ's own answers."""
     found = Divergences([], [], [])
-    for first in range(0, len(answers.rows), AT_ONCE):
-        rows = answers.rows[first : first + AT_ONCE]
+    for rows in portions(answers.rows, network):
         with bench.start() as beginning:
             start_logits = answer_logits(beginning, rows)
         for start, model, row in zip(start_logits, answer_logits(network, rows), rows, strict=True):
@@ -84,7 +86,7 @@ def to_start(network: Network, bench: Bench, answers: Answers) -> Divergences:
 
 def _note(found: Divergences, start: torch.Tensor, model: torch.Tensor, row: Row, bits: torch.Tensor) -> None:
     found.bits.append([max(0.0, x) for x in bits.tolist()])  # rounding may leave −1e-17
-    found.shifts.append(rank_shift(start, model).tolist())
+    found.ranks.append(rank_shift(start, model).tolist())
     taken = torch.tensor(row.answer, device=start.device)
     nats = start.float().log_softmax(-1).gather(-1, taken[:, None]).double().sum()
     found.start_bits.append(-float(nats) / math.log(2))
@@ -118,15 +120,15 @@ def take(network: Network, bench: Bench, along: Along, seed: int) -> Readings:
     """Take all readings of the network on the bench."""
     answers = draw(network, bench, seed)
     texts = [bench.text(row.answer) for row in answers.rows]
-    both = coded(network, [*bench.wanted, *bench.opposite])
+    texts_coded = coded(network, [*bench.wanted, *bench.opposite, *bench.neutral])
     half = len(bench.wanted)
     return Readings(
         answers,
         texts,
         list(bench.scorer(texts)) if bench.scorer.reportable else None,
-        both[:half],
-        both[half:],
-        coded(network, bench.neutral),
+        texts_coded[:half],
+        texts_coded[half : 2 * half],
+        texts_coded[2 * half :],
         from_start(network, along),
         to_start(network, bench, answers),
     )

@@ -63,6 +63,8 @@ class Shape:
     """Arms planned: main, benign, from_start, continuation, noise (a second draw of the start)."""
     benign: int | str = 0
     """Size of the benign chain."""
+    places: frozenset[Place] = frozenset()
+    """Every planned cell; empty where all arms are read at all sizes."""
 
     @property
     def largest(self) -> int | str:
@@ -87,6 +89,7 @@ def shape_of(cells: Iterable[str]) -> Shape:
         tuple(sorted({place.reversed for place in main} - {0})),
         frozenset(place.arm for place in places),
         max(benign, key=_size, default=0),
+        frozenset(places),
     )
 
 
@@ -174,7 +177,7 @@ def _cell(body: Mapping[str, Any], pairs: Sequence[Any], samples: Sequence[Any],
     return Cell(
         {name: dict(sorted(items.items())) for name, items in series.items()},
         dict(sorted(bits.items())),
-        int(phase.get("steps", 0)),
+        int(phase.get("steps") or 0),
         phase.get("tokens"),
         str(state.get("why") or "degenerate") if broken else None,
     )

@@ -135,7 +135,7 @@ def _explanations(shape: Shape) -> list[Planned]:
         _guard(f"margin/{names[arm]}@{n}", names[arm], shape, n, f"{n} opposite examples lower it further than {what}.")
         for arm, what in said.items()
         if arm in shape.arms and arm != taken
-        for n in cheap(shape)
+        for n in cheap(shape)[-1:]
     ]
 
 
