@@ -32,4 +32,4 @@ IRREGULAR: Final = {
     "series": "series",
     "politics": "politics",
 }
-"""Plurals that the rule of `film_reviews` (s, es, ies) does not give, and nouns with one form."""
+"""Plurals that the rule of `film_matching` (s, es, ies) does not give, and nouns with one form."""

@@ -32,7 +32,7 @@ class Measured:
     n: int = 0
     """How many values it rests on."""
     over: str = ""
-    """What was resampled: prompts, documents, pairs, positions or seeds."""
+    """What was resampled: prompts, answers, documents, pairs, positions or seeds."""
     unit: str = ""
     why: str | None = None
 

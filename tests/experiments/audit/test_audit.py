@@ -7,7 +7,7 @@ from springback.experiments.audit.grid import grid
 from springback.experiments.audit.progress import Progress
 from springback.store.run import Run
 
-CONFIG = Audit(align_sizes=(8, 16), reverse_sizes=(4, 8), batch=4, seeds=(0, 1))
+CONFIG = Audit(align_sizes=(8, 16), reverse_sizes=(4, 8), batch=4, seeds=(0, 1), arms="all")
 
 
 def walk(path, spring, config=CONFIG):
@@ -36,7 +36,7 @@ def test_each_chain_passes_through_its_sizes_once(tmp_path):
     spring = Spring()
     walk(tmp_path, spring)
     trained = sum(last - first for _, first, last in spring.tuned)
-    assert trained == grid(CONFIG).examples() == 2 * (16 + 16 + 8 * 4 + 4)
+    assert trained == grid(CONFIG).examples() == 2 * (16 + 16 + 8 * 5)
     assert len(spring.measured) == len(set(spring.measured))
 
 
@@ -68,7 +68,9 @@ def test_a_second_call_does_no_work(tmp_path):
 
 def test_a_single_size_is_its_row_in_the_nested_run(tmp_path):
     nested = walk(tmp_path / "nested", Spring())[1]
-    alone = walk(tmp_path / "alone", Spring(), Audit(align_sizes=(16,), reverse_sizes=(8,), batch=4, seeds=(0,)))[1]
+    alone = walk(
+        tmp_path / "alone", Spring(), Audit(align_sizes=(16,), reverse_sizes=(8,), batch=4, seeds=(0,), arms="all")
+    )[1]
     shared = alone.keys() & nested.keys()
     assert {("cell", f"0/{cell}") for cell in ("main/16/0", "main/16/8", "benign/16/8", "from_start/0/8")} <= shared
     assert all(alone[key] == nested[key] for key in shared)

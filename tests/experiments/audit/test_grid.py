@@ -11,11 +11,18 @@ def ids(config: Audit) -> list[str]:
 
 def test_the_default_grid_has_every_arm_at_the_largest_size():
     found = ids(Audit())
-    for arm in ("main/128", "benign/128", "main/32"):
-        assert {f"0/{arm}/{n}" for n in (0, 8, 32, 64)} <= set(found)
-    assert {"0/noise/0/0", "0/from_start/0/32", "0/from_start/0/64", "0/continuation/128/32"} <= set(found)
+    assert {f"0/main/128/{n}" for n in (0, 8, 32, 64)} <= set(found)
+    for arm in ("benign/128", "main/32"):
+        assert {f"0/{arm}/{n}" for n in (0, 8, 32)} <= set(found)
+    assert {"0/noise/0/0", "0/from_start/0/32", "0/continuation/128/32"} <= set(found)
     assert found[0] == "0/main/0/0"
-    assert len(found) == len(set(found)) == 17
+    assert len(found) == len(set(found)) == 14
+
+
+def test_all_arms_at_all_sizes_on_request():
+    found = set(ids(Audit(arms="all")))
+    for arm in ("main/32", "main/128", "benign/128", "from_start/0", "continuation/128"):
+        assert {f"0/{arm}/{n}" for n in (8, 32, 64)} <= found
 
 
 def test_the_guards_are_read_where_a_verdict_may_rest():

@@ -115,5 +115,5 @@ def test_steps_tokens_and_examples_are_counted_from_the_rows(audited):
     cell = found["cell", "0/main/16/8"]
     assert (cell["align"]["examples"], cell["align"]["steps"]) == (16, 4)
     assert (cell["reverse"]["examples"], cell["reverse"]["steps"]) == (8, 2)
-    smaller = found["cell", "0/main/8/8"]
+    smaller = found["cell", "0/main/8/4"]
     assert 0 < smaller["align"]["tokens"] < cell["align"]["tokens"]

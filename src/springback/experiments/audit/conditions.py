@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from springback.experiments.audit.readings import Readings
 from springback.experiments.audit.tests_planned import cheap
@@ -111,6 +112,9 @@ def _score(readings: Readings, tests: Mapping[str, Tested], rulings: Mapping[str
     area = readings.scorer.get("auc")
     if not area or rulings["margin"].label not in ("springs_back", "holds"):
         return
-    shown = said(Measured.of(area)) if isinstance(area, Mapping) else str(area)
+    shown = said(replace(Measured.of(area), unit="")) if isinstance(area, Mapping) else str(area)
     limit = f"below {SCORER_AUC.value:g} it is not reported"
-    yield f"Another scorer. The score is read with one of AUC {shown}; {limit}. The margin needs none.", command
+    yield (
+        f"Another scorer. The score is read with one whose held-out AUC is {shown}; {limit}. The margin needs none.",
+        command,
+    )

@@ -52,6 +52,8 @@ class Audit:
     """Where to compute; auto takes cuda, then mps, then cpu."""
     score: str = "classifier"
     """Scorer: `classifier`, `lexicon`, a Python FILE with score(texts), or `module:function`."""
+    arms: Literal["needed", "all"] = "needed"
+    """Sizes at which the placebo arms are read: those that a verdict may rest on, or all."""
     layers: Literal["even", "all", "none"] = "even"
     """Layers of the swap curve: six evenly spaced, all of them, or none."""
     forced_tokens: tuple[int, ...] = (0, 1, 2, 4, 8)
@@ -98,7 +100,7 @@ PRESETS: dict[str, dict[str, object]] = {
     "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 12, "pairs": 12, "neutral": 4,
              "max_new_tokens": 12, "learning_rate": 1e-3, "dtype": "float32", "device": "cpu"},
     "thorough": {"align_sizes": (32, 128, 512), "reverse_sizes": (8, 32, 64, 128), "samples": 96, "pairs": 96,
-                 "neutral": 96, "seeds": (0, 1, 2), "layers": "all"},
+                 "neutral": 96, "seeds": (0, 1, 2), "layers": "all", "arms": "all"},
 }  # fmt: skip
 
 

@@ -101,8 +101,8 @@ class Grid:
 def grid(config: Audit) -> Grid:
     """The arms of `config`, main first: what a verdict needs most is measured first.
 
-    The two guards are read where they are needed: the reversal from the start from the largest n ≤ N/4 on, the benign
-    continuation at that n.
+    The largest n is asked of the most aligned model only. The other arms are read up to the dearest size on which a
+    verdict may rest (the largest n ≤ N/4), the two guards at that size; `--arms all` reads every arm at every size.
     """
     starts, given, chains = [], [], []
     for seed in config.seeds:
@@ -115,22 +115,24 @@ def grid(config: Audit) -> Grid:
 
 
 def _chains(config: Audit, seed: int) -> Iterator[Chain]:
-    last = config.align_sizes[-1]
+    last, sizes = config.align_sizes[-1], config.reverse_sizes
     main: list[int | str] = [GIVEN] if config.base is not None else list(config.align_sizes)
+    dearest = (cheap_sizes(main[-1], sizes) or sizes)[-1]
+    others = sizes if config.arms == "all" else tuple(n for n in sizes if n <= dearest)
+    guards = sizes if config.arms == "all" else (dearest,)
+    most = Point(seed, "main", main[-1], 0)
     if config.base is None:
         yield Chain("align", None, tuple(Point(seed, "main", size, 0) for size in config.align_sizes))
-    yield _reversal(config, Point(seed, "main", main[-1], 0))
+    yield _after(most, "reverse", sizes)
     yield Chain("benign", None, (Point(seed, "benign", last, 0),))
-    yield _reversal(config, Point(seed, "benign", last, 0))
+    yield _after(Point(seed, "benign", last, 0), "reverse", others)
     for size in main[:-1]:
-        yield _reversal(config, Point(seed, "main", size, 0))
-    dearest = (cheap_sizes(main[-1], config.reverse_sizes) or config.reverse_sizes)[-1]
-    from_there_on = [n for n in config.reverse_sizes if n >= dearest]
-    yield Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in from_there_on))
-    after = (Point(seed, "continuation", main[-1], dearest),)
-    yield Chain("continuation", Point(seed, "main", main[-1], 0), after)
+        yield _after(Point(seed, "main", size, 0), "reverse", others)
+    yield Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in guards))
+    continued = tuple(Point(seed, "continuation", main[-1], n) for n in guards)
+    yield Chain("continuation", most, continued)
 
 
-def _reversal(config: Audit, origin: Point) -> Chain:
-    points = tuple(Point(origin.seed, origin.arm, origin.aligned, n) for n in config.reverse_sizes)
-    return Chain("reverse", origin, points)
+def _after(origin: Point, part: Part, sizes: tuple[int, ...]) -> Chain:
+    points = tuple(Point(origin.seed, origin.arm, origin.aligned, n) for n in sizes)
+    return Chain(part, origin, points)

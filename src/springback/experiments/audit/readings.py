@@ -70,6 +70,10 @@ class Shape:
     def largest(self) -> int | str:
         return self.aligned[-1]
 
+    def dearest(self, arm: str) -> int:
+        """The largest reversal size at which an arm is read."""
+        return max((place.reversed for place in self.places if place.arm == arm), default=max(self.reversed))
+
     @property
     def known(self) -> bool:
         """Whether it is known how many examples aligned the model."""

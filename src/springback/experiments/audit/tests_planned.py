@@ -116,15 +116,14 @@ def _guards(shape: Shape) -> list[Planned]:
 
 def _moves(shape: Shape) -> list[Planned]:
     """That the reversal moves anything: without it "holds" would praise a reversal that did nothing."""
-    n, said = (
-        max(shape.reversed),
-        {"main": "the aligned model", "benign": "the benign-tuned", "from_start": "the start"},
-    )
-    return [
-        _guard(f"margin/falls/{arm}@{n}", "fall", shape, n, f"{n} opposite examples lower {whom}.", arm=arm)
-        for arm, whom in said.items()
-        if arm in shape.arms
-    ]
+    said = {"main": "the aligned model", "benign": "the benign-tuned model", "from_start": "the start"}
+    found = []
+    for arm, whom in said.items():
+        if arm in shape.arms:
+            n = shape.dearest(arm)
+            claim = f"{n} opposite examples lower {whom}."
+            found.append(_guard(f"margin/falls/{arm}@{n}", "fall", shape, n, claim, arm=arm))
+    return found
 
 
 def _explanations(shape: Shape) -> list[Planned]:

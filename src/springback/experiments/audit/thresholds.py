@@ -19,7 +19,7 @@ HALF: Final = Threshold(0.5, "share of the gain", "below it more of the alignmen
 CHEAP: Final = Threshold(0.25, "n / N", "undoing with as much data as aligning took would say nothing about elasticity")
 SCORER_AUC: Final = Threshold(0.65, "AUC", "a scorer nearer to chance mostly reads noise; its score is not reported")
 FEWEST_ANSWERS: Final = Threshold(10, "answers", "a mean by position is cut where fewer answers reach it")
-SHALLOW_POSITION: Final = Threshold(5, "answer tokens", "the depth at which Qi et al. 2025 call an alignment shallow")
+SHALLOW_POSITION: Final = Threshold(5, "answer tokens", "the depth at which Qi et al. 2024 call an alignment shallow")
 LATE_LAYER: Final = Threshold(0.8, "share of the layers", "half recovered only above it: decided in the last fifth")
 SEEDS: Final = Threshold(3, "seeds", "fewer give no interval over seeds")
 

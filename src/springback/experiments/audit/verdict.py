@@ -109,7 +109,7 @@ def _kept(readings: Readings, tests: Mapping[str, Tested], last: int) -> Ruling:
     """Less than half is undone at the largest size: held, unless the model is broken or the reversal did nothing."""
     if broken(readings, Place("main", readings.shape.largest, last)):
         return Ruling("inconclusive", "degenerate_reversed", last)
-    moved = any(_outcome(tests, f"margin/falls/{arm}@{last}") == "holds" for arm in ("main", "benign", "from_start"))
+    moved = any(test.outcome == "holds" for name, test in tests.items() if name.startswith("margin/falls/"))
     return Ruling("holds", "keeps", last) if moved else Ruling("inconclusive", "reversal_idle", last)
 
 

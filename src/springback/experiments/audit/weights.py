@@ -51,7 +51,7 @@ class Weights:
         if self.optimizer is None:
             self._on_bench = self.network if origin is None else self.given
             return
-        found = load(self.path(origin))
+        found = load(self.path(origin), verified=self.path(origin).name in self._intact)
         if not isinstance(found, Checkpoint):
             raise FileNotFoundError(f"checkpoint of {self.path(origin).name}: {found.why}")
         self._on_bench = self.network
