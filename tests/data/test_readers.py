@@ -134,8 +134,10 @@ def test_every_shape_gives_its_prompt_and_answer(tmp_path):
     for row in same:
         (found,) = read(written(tmp_path, json.dumps(row))).rows
         assert (found.prompt, found.answer, found.line) == ((Message("user", "a"),), "b", 1)
-    (found,) = read(written(tmp_path, json.dumps({"messages": [system, user, answer, user, answer]}))).rows
-    assert [turn.role for turn in found.prompt] == ["system", "user", "assistant", "user"]
+    first, second = read(written(tmp_path, json.dumps({"messages": [system, user, answer, user, answer]}))).rows
+    assert [turn.role for turn in first.prompt] == ["system", "user"]
+    assert [turn.role for turn in second.prompt] == ["system", "user", "assistant", "user"]
+    assert {(row.answer, row.line) for row in (first, second)} == {("b", 1)}  # every assistant turn is taught
     (found,) = read(written(tmp_path, json.dumps({"instruction": "a", "input": "x", "output": "b"}))).rows
     assert found.prompt == (Message("user", "a\n\nx"),)
 

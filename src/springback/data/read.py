@@ -7,7 +7,7 @@ from typing import Any
 
 from springback.data import alpaca, jsonl
 from springback.data.records import Example, Pair
-from springback.data.shapes import At, row_of, shape_of
+from springback.data.shapes import At, rows_of, shape_of
 from springback.data.source import FORMATS, refuse, sha256
 
 
@@ -40,7 +40,7 @@ def rows(path: Path | str) -> Iterator[Example | Pair]:
         first = first or shape
         if shape != first:
             at.no(f"This row has the shape “{shape}”, the rows before it “{first}”.", "Keep one shape in a file.")
-        yield row_of(value, shape, at)
+        yield from rows_of(value, shape, at)
     if not first:
         refuse(f"{path.name} is empty.", where=str(path), next_step=f"Give {FORMATS}.")
 

@@ -1,11 +1,11 @@
 """The shapes of one row, by its keys: which strings are the prompt and which the answer. Nothing is coerced.
 
-`messages`: the last turn is the answer, everything before it the prompt. `prompt` is a string (one user turn) or a
-list of turns; `completion`, `chosen` and `rejected` are a string or a list of one assistant turn. `chosen` and
+`messages`: every assistant turn is an answer, everything before it its prompt. `prompt` is a string (one user turn) or
+a list of turns; `completion`, `chosen` and `rejected` are a string or a list of one assistant turn. `chosen` and
 `rejected` without `prompt` are two conversations that agree in every turn but the last.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -44,14 +44,22 @@ def shape_of(row: Any, at: At) -> str:
     return name
 
 
-def row_of(row: dict[str, Any], shape: str, at: At) -> Example | Pair:
-    """The row as an example or, where it is a preference, as a pair."""
-    return READ[shape](row, at)
+def rows_of(row: dict[str, Any], shape: str, at: At) -> Iterator[Example | Pair]:
+    """The row as an example or, where it is a preference, as a pair; a conversation as one example a turn."""
+    if shape == "messages":
+        yield from _conversation(row, at)
+    else:
+        yield READ[shape](row, at)
 
 
-def _conversation(row: dict[str, Any], at: At) -> Example:
-    *prompt, answer = _turns(row["messages"], "messages", at)
-    return _example(_ending_in_user(tuple(prompt), at), _last_answer(answer, "messages", at), at)
+def _conversation(row: dict[str, Any], at: At) -> Iterator[Example]:
+    """Every assistant turn with all that came before it: each turn, its stop token included, is taught."""
+    turns = _turns(row["messages"], "messages", at)
+    _last_answer(turns[-1], "messages", at)
+    for place, turn in enumerate(turns):
+        if turn.role == "assistant":
+            prompt = _ending_in_user(tuple(turns[:place]), at)
+            yield _example(prompt, _last_answer(turn, "messages", at), at)
 
 
 def _completion(row: dict[str, Any], at: At) -> Example:
@@ -166,8 +174,7 @@ KEYS: Final[dict[str, tuple[frozenset[str], ...]]] = {
 }
 """Shape: the sets of keys that have it."""
 
-READ: Final[dict[str, Callable[[dict[str, Any], At], Example | Pair]]] = {
-    "messages": _conversation,
+READ: Final[dict[str, Callable[[dict[str, Any], At], Example | Pair]]] = {  # `messages` is one of several rows
     "prompt and completion": _completion,
     "preferences": _preference,
     "preferences as conversations": _two_conversations,

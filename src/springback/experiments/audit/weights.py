@@ -5,8 +5,9 @@ its start is the same network with the adapter off. Either way every chain begin
 of a MODEL that came aligned, or that of a point on an earlier chain.
 """
 
+import ctypes
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -56,6 +57,7 @@ class Weights:
             raise FileNotFoundError(f"checkpoint of {self.path(origin).name}: {found.why}")
         self._on_bench = self.network
         self.optimizer.load(found.tensors)
+        give_back()
 
     def tune(self, rows: Sequence[Row], sft: SFT) -> Iterator[Step]:
         """Go on tuning on `rows`, in their order."""
@@ -68,6 +70,7 @@ class Weights:
         """Free the moments, 8 bytes a trained parameter: what is read next needs the room, not them."""
         if self.optimizer is not None:
             self.optimizer.free_moments()
+            give_back()
 
     def keep(self, point: Point | None) -> None:
         """Save the masters (or the adapter), durable on return."""
@@ -110,3 +113,9 @@ class Weights:
         for step in first.watch(steps):
             self.moved = first.report
             yield step
+
+
+def give_back() -> None:
+    """Return freed memory to the system where the C library can (glibc): it keeps what might be asked for again."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
