@@ -21,8 +21,8 @@ def records(point: Point, readings: Readings, bench: Bench, about: dict[str, Any
     for index, text in enumerate(readings.neutral):
         body = {"index": index, "bits": text.bits, "bits_without_stop": text.bits_without_stop, "bytes": text.bytes}
         yield "document", f"{point.id}/neutral/{index}", {"cell": point.id, **body}
-    for along, found in (("start", readings.away), ("own", readings.own)):
-        for index, bits in enumerate(found.bits):
+    for along, found in (("start", readings.away), ("own", readings.own.bits)):
+        for index, bits in enumerate(found):
             yield (
                 "divergence",
                 f"{point.id}/{along}/{index}",
@@ -85,7 +85,7 @@ def _cell(point: Point, readings: Readings, bench: Bench, about: dict[str, Any])
             "reversed": gamma(readings.opposite).json(),
             "neutral": gamma(readings.neutral).json(),
         },
-        "kl_from_start": per_token(readings.away.bits).json(),
+        "kl_from_start": per_token(readings.away).json(),
         "kl_to_start": per_token(readings.own.bits).json(),
         "quality": _quality(readings),
     }

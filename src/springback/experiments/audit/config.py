@@ -26,7 +26,7 @@ class Audit:
     """Sizes of the reversal, in examples; nested, multiples of the batch."""
     samples: int = 48
     """Sampled answers at each point."""
-    pairs: int = 48
+    pairs: int = 72
     """Held-out matched pairs for the margin."""
     neutral: int = 24
     """Neutral texts for γ (fewer where the data has fewer)."""

@@ -23,6 +23,8 @@ STRIPS = 4
 """Answers shown token by token."""
 EVEN = 6
 """Layers of the swap curve unless all are asked for: evenly spaced, the first and the last among them."""
+LAYER_PAIRS = 48
+"""Pairs of the swap curve, the first ones; its records say how many."""
 TOP = 5
 """Most likely tokens shown of each model."""
 
@@ -33,7 +35,7 @@ def positions(point: Point, readings: Readings) -> Iterator[Record]:
     Cut where fewer than ten answers reach a position, along either model's answers.
     """
     fewest = int(FEWEST_ANSWERS.value)
-    away, own = profile(readings.away.bits, at_least=fewest), profile(readings.own.bits, at_least=fewest)
+    away, own = profile(readings.away, at_least=fewest), profile(readings.own.bits, at_least=fewest)
     shifts = shifts_by_position(readings.own.ranks, at_least=fewest)
     for along_start, along_own, shift in zip(away, own, shifts, strict=False):
         body = {
@@ -87,9 +89,11 @@ def strip(network: Network, point: Point, bench: Bench, answers: Answers) -> Ite
 def layers(network: Network, point: Point, bench: Bench) -> Iterator[Record]:
     """Share of the change in margin that one model's residual stream brings into the other, after each chosen layer.
 
-    Both directions; the first beside a random step of the same length. Each record says how many layers there are.
+    Both directions, on the first 48 pairs; the first beside a random step of the same length. Each record says how
+    many layers there are.
     """
-    pairs = [RowPair(wanted, opposite) for wanted, opposite in zip(bench.wanted, bench.opposite, strict=True)]
+    both = zip(bench.wanted, bench.opposite, strict=True)
+    pairs = [RowPair(wanted, opposite) for wanted, opposite in both][:LAYER_PAIRS]
     models = [f"{point.seed}/main/0/0", point.id]
     here = Layout.of(network)
     read = chosen(here.layers, None if bench.config.layers == "all" else EVEN)

@@ -19,7 +19,7 @@ from springback.errors import RefusedError
 from springback.experiments.audit.config import Audit
 from springback.experiments.audit.grid import Grid
 from springback.experiments.audit.sources import Sources
-from springback.fit.memory import Need, Shape, gib, need
+from springback.fit.memory import BYTES, LIBRARIES, Need, Shape, gib, need
 from springback.store.run import Run
 
 TRAINED_TOKENS = 230.0
@@ -32,6 +32,8 @@ FIXED = 12.0
 """Seconds for imports, loading, the scorer and the page."""
 BYTES_A_TOKEN = 4.0
 """UTF-8 bytes a token, where nothing is tokenised yet; English text has between 3.5 and 4.5."""
+LOGITS = 128 * 2**20
+"""Bytes of one model's logits that are held together while reading."""
 TINY = Shape(parameters=250_000, layers=4, hidden=96, vocab=259)
 
 
@@ -72,12 +74,21 @@ def estimate(config: Audit, grid: Grid, sources: Sources) -> Estimate:
     shape = _shape(sources)
     prompt, answer = _tokens(sources)
     row = prompt + answer
-    memory = need(
+    memory = reading(shape, config) if not config.trains else need(
         shape, tuner=config.tuner, dtype=_dtype(config), batch_tokens=round(config.batch * row * 1.3),
         answer_tokens=round(config.batch * answer * 1.3), rank=config.rank,
     )  # fmt: skip
     units = planned(config, grid)
     return Estimate(memory, _disk(config, grid, shape), units, _seconds(config, shape, prompt, answer), _rows(sources))
+
+
+def reading(shape: Shape, config: Audit) -> Need:
+    """Bytes where nothing is trained: both models, and the logits of what is read at once."""
+    size = shape.parameters * BYTES[_dtype(config)]
+    return Need(
+        weights=size, masters=0, moments=0, gradients=0, activations=1024 * shape.hidden * 64,
+        logits=4 * LOGITS, start_copy=size, libraries=LIBRARIES,
+    )  # fmt: skip
 
 
 def planned(config: Audit, grid: Grid) -> dict[str, float]:

@@ -62,15 +62,14 @@ class Divergences:
     start_bits: list[float]
 
 
-def from_start(network: Network, along: Along) -> Divergences:
-    """KL(start‖θ) along the start's answers."""
-    found = Divergences([], [], [])
+def from_start(network: Network, along: Along) -> list[list[float]]:
+    """KL(start‖θ) at every token of the start's answers, bits."""
     starts = iter(along.logits)
-    for rows in portions(along.answers.rows, network):
-        for model, row in zip(answer_logits(network, rows), rows, strict=True):
-            start = next(starts)
-            _note(found, start, model, row, kl_bits(start, model))
-    return found
+    return [
+        _bits(kl_bits(next(starts), model))
+        for rows in portions(along.answers.rows, network)
+        for model in answer_logits(network, rows)
+    ]
 
 
 def to_start(network: Network, bench: Bench, answers: Answers) -> Divergences:
@@ -85,11 +84,15 @@ def to_start(network: Network, bench: Bench, answers: Answers) -> Divergences:
 
 
 def _note(found: Divergences, start: torch.Tensor, model: torch.Tensor, row: Row, bits: torch.Tensor) -> None:
-    found.bits.append([max(0.0, x) for x in bits.tolist()])  # rounding may leave −1e-17
+    found.bits.append(_bits(bits))
     found.ranks.append(rank_shift(start, model).tolist())
     taken = torch.tensor(row.answer, device=start.device)
     nats = start.float().log_softmax(-1).gather(-1, taken[:, None]).double().sum()
     found.start_bits.append(-float(nats) / math.log(2))
+
+
+def _bits(kl: torch.Tensor) -> list[float]:
+    return [max(0.0, x) for x in kl.tolist()]  # rounding may leave −1e-9
 
 
 def coded(network: Network, rows: Sequence[Row]) -> list[CodeLength]:
@@ -110,8 +113,8 @@ class Readings:
     wanted: list[CodeLength]
     opposite: list[CodeLength]
     neutral: list[CodeLength]
-    away: Divergences
-    """Along the start's answers."""
+    away: list[list[float]]
+    """KL(start‖θ) at every token of the start's answers, bits."""
     own: Divergences
     """Along the point's own answers."""
 
