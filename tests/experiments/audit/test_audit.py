@@ -14,7 +14,8 @@ def walk(path, spring, config=CONFIG):
     """The ids in the order in which they became complete, and all records."""
     with Run.open(path, command="audit", asked={}, identity={}) as run:
         ids = list(audit(grid(config), run, spring, Progress({}, {}, say=None)))
-        return ids, {(kind, key): body for kind in run.kinds() for key, body in run.read(kind).items()}
+        found = {(kind, key): body for kind in run.kinds() for key, body in run.read(kind).items()}
+        return ids, {key: {name: x for name, x in body.items() if name != "cost"} for key, body in found.items()}
 
 
 def expected_weight(identity: str, config=CONFIG) -> float:

@@ -52,7 +52,7 @@ def test_margin_is_the_opposite_rate_less_the_wanted_rate(audited):
 
 def test_kl_from_start_is_start_first_and_along_the_start_s_answers(tmp_path):
     """Two stored models, so that KL can be recomputed in both directions: they differ, and ours is the stated one."""
-    from tests.experiments.audit.conftest import records, rows, tiny, write
+    from tests.experiments.audit.small import records, rows, tiny, write
 
     from springback.experiments.audit.run import run_audit
     from springback.models.load import load

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from tests.experiments.audit.conftest import records, rows, tiny, write
+from tests.experiments.audit.small import records, rows, tiny, write
 
 from springback.errors import RefusedError
 from springback.experiments.audit import outcome

@@ -5,6 +5,7 @@ A point's records are stored together, the `cell` last; what is stored is never 
 on after an interruption is tuned again from its last kept weights, which gives the same weights bit for bit.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -107,9 +108,11 @@ def _tune(chain: Chain, point: Point, laboratory: Laboratory, progress: Progress
 def _read(point: Point, run: Run, laboratory: Laboratory, progress: Progress) -> None:
     """Store a point's readings, then the deeper ones that are due there; each lot is one transaction."""
     if run.get("cell", point.id) is None:
+        began = time.monotonic()
         with progress.work("point", label=point.id), run.together():
             for kind, key, body in laboratory.read(point):
-                run.append(kind, key, body)
+                cost = {"seconds": time.monotonic() - began} if kind == "cell" else None
+                run.append(kind, key, body, cost=cost)
     for name in laboratory.extras(point):
         if run.get("reading", f"{point.id}/{name}") is None:
             with progress.work(name, label=point.id), run.together():

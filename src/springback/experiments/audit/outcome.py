@@ -33,6 +33,9 @@ def reportable(run: Run) -> tuple[bool, str]:
     scorer = run.get("scorer", "scorer") or {}
     if not scorer.get("reportable", False):
         return False, scorer.get("why") or "the scorer cannot tell wanted from opposite"
+    found = run.get("verdict", "verdict") or {}
+    if not found.get("reportable", True):
+        return False, found.get("why") or "the aligned model no longer answers"
     accounting = run.get("accounting", "accounting") or {}
     failed = [check for check in accounting.get("checks", []) if check["outcome"] == "fail"]
     if failed:

@@ -1,12 +1,9 @@
-"""One tiny audit for all tests that read a finished run, and files of matched rows."""
+"""Small audits and files of matched rows for the tests that read a finished run."""
 
 import json
 from pathlib import Path
 
-import pytest
-
 from springback.experiments.audit.config import PRESETS, Audit
-from springback.experiments.audit.run import run_audit
 from springback.store.run import Run
 
 
@@ -36,17 +33,3 @@ def rows(word: str, count: int = 48) -> list[dict[str, str]]:
 def write(path: Path, lines: list[dict[str, str]]) -> str:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
     return str(path)
-
-
-@pytest.fixture(scope="session")
-def audited(tmp_path_factory):
-    """A finished tiny audit: its path, what it returned, its records."""
-    path = tmp_path_factory.mktemp("audit") / "run"
-    done = run_audit(tiny(), path, quiet=True)
-    return path, done, records(path)
-
-
-@pytest.fixture
-def files(tmp_path):
-    """Wanted and opposite rows of one prompt distribution."""
-    return write(tmp_path / "good.jsonl", rows("Good")), write(tmp_path / "bad.jsonl", rows("Bad"))
