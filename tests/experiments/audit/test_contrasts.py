@@ -107,7 +107,8 @@ def test_a_share_of_a_gain_that_may_be_nothing_is_not_measured():
 def test_a_second_draw_of_the_start_is_the_noise_floor():
     readings = Spring().readings()
     start = readings.cells[0, Place("main")]
-    shape = replace(readings.shape, arms=readings.shape.arms | {"noise"})
+    places = readings.shape.places | {Place("noise")}
+    shape = replace(readings.shape, arms=readings.shape.arms | {"noise"}, places=places)
     found = contrasts(replace(readings, shape=shape, cells={**readings.cells, (0, Place("noise")): start}))
     assert found["score/noise/noise/0/0/0"].value.estimate == 0
 

@@ -80,15 +80,18 @@ def _price(readings: Readings, ruling: Ruling) -> int:
 def _placebos(
     readings: Readings, found: Mapping[str, Contrast], reading: str, n: int
 ) -> Iterator[tuple[str, Measured]]:
-    """Each placebo's fall as a share of this alignment's gain; one that was not run is named."""
+    """Each placebo's fall as a share of this alignment's gain, at n or the nearest size at which it was read."""
     for arm, name in NAMES.items():
-        share = seen(readings, found, reading, "undone", Place(arm, readings.shape.largest, n))
-        yield name, share.value if share is not None else unmeasured(f"the arm {arm} was not run")
+        at = readings.shape.nearest(arm, n)
+        share = seen(readings, found, reading, "undone", Place(arm, readings.shape.largest, at))
+        shown = name if at == n or share is None else f"{name}, {size('n', at)}"
+        yield shown, share.value if share is not None else unmeasured(f"the arm {arm} was not run")
 
 
 def _names(readings: Readings, found: Mapping[str, Contrast], kinds: Sequence[str], n: int) -> list[str]:
-    places = [("main", readings.shape.largest)] + [(arm, readings.shape.largest) for arm in NAMES]
-    shown = [seen(readings, found, kind, "undone", Place(*place, n)) for kind in kinds for place in places]
+    sizes = {"main": n, **{arm: readings.shape.nearest(arm, n) for arm in NAMES}}
+    places = [Place(arm, readings.shape.largest, at) for arm, at in sizes.items()]
+    shown = [seen(readings, found, kind, "undone", place) for kind in kinds for place in places]
     return [f"contrast:{one.name}" for one in shown if one is not None]
 
 

@@ -1,7 +1,7 @@
 """How deep: KL by position, prefill curve, layers, and one page of answers token by token."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -100,11 +100,23 @@ def layers(network: Network, point: Point, bench: Bench) -> Iterator[Record]:
     with bench.start() as beginning:
         there = Layout.of(beginning)
         own, start = residuals(network, here, pairs, read), residuals(beginning, there, pairs, read)
+    if torch.equal(own.margins, start.margins):
+        yield from _alike(models, read, here.layers)
+        return
     into_aligned = swap_curve(network, here, pairs, start, generator=torch.Generator().manual_seed(0))
     yield from _curve("start_into_aligned", models, into_aligned, here.layers)
     with bench.start() as beginning:
         into_start = swap_curve(beginning, there, pairs, own, generator=None)
     yield from _curve("aligned_into_start", models, into_start, here.layers)
+
+
+def _alike(models: list[str], read: Sequence[int], of: int) -> Iterator[Record]:
+    """Two models that agree on every pair to the bit: no layer carries a change, so none is swapped."""
+    why = unmeasured("the two models agree on every pair to the bit: there is no change to recover").json()
+    for direction in ("start_into_aligned", "aligned_into_start"):
+        for layer in read:
+            body = {"pair": models, "direction": direction, "layer": layer, "layers": of}
+            yield "layer", f"{direction}/{layer}", {**body, "recovered": why, "placebo": why}
 
 
 def _curve(direction: str, models: list[str], curve: SwapCurve, of: int) -> Iterator[Record]:

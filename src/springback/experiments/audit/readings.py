@@ -74,6 +74,11 @@ class Shape:
         """The largest reversal size at which an arm is read."""
         return max((place.reversed for place in self.places if place.arm == arm), default=max(self.reversed))
 
+    def nearest(self, arm: str, n: int) -> int:
+        """n, where the arm is read at it; else the largest smaller size at which it is, else its smallest."""
+        sizes = sorted(place.reversed for place in self.places if place.arm == arm and place.reversed)
+        return n if n in sizes or not sizes else max((m for m in sizes if m < n), default=sizes[0])
+
     @property
     def known(self) -> bool:
         """Whether it is known how many examples aligned the model."""
