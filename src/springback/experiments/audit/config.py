@@ -99,7 +99,7 @@ class Audit:
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {"align_sizes": (64,), "reverse_sizes": (16,), "samples": 32, "pairs": 48, "neutral": 16, "layers": "none",
               "forced_tokens": (0, 4)},
-    "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 12, "pairs": 12, "neutral": 4,
+    "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 8, "pairs": 8, "neutral": 4,
              "max_new_tokens": 12, "learning_rate": 1e-3, "dtype": "float32", "device": "cpu"},
     "thorough": {"align_sizes": (32, 128, 512), "reverse_sizes": (8, 32, 64, 128), "samples": 96, "pairs": 96,
                  "neutral": 96, "seeds": (0, 1, 2), "layers": "all", "arms": "all"},
