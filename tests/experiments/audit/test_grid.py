@@ -19,6 +19,11 @@ def test_the_default_grid_has_every_arm_at_the_largest_size():
     assert len(found) == len(set(found)) == 14
 
 
+def test_the_core_is_the_two_chains_that_carry_the_verdict():
+    found = ids(Audit(align_sizes=(64,), reverse_sizes=(16,), arms="core"))
+    assert found == ["0/main/0/0", "0/main/64/0", "0/main/64/16", "0/benign/64/0", "0/benign/64/16"]
+
+
 def test_all_arms_at_all_sizes_on_request():
     found = set(ids(Audit(arms="all")))
     for arm in ("main/32", "main/128", "benign/128", "from_start/0", "continuation/128"):

@@ -52,8 +52,8 @@ class Audit:
     """Where to compute; auto takes cuda, then mps, then cpu."""
     score: str = "classifier"
     """Scorer: `classifier`, `lexicon`, a Python FILE with score(texts), or `module:function`."""
-    arms: Literal["needed", "all"] = "needed"
-    """Sizes at which the placebo arms are read: those that a verdict may rest on, or all."""
+    arms: Literal["core", "needed", "all"] = "needed"
+    """Placebo arms: benign chain only (core), with the guards at the sizes that a verdict may rest on, or at all."""
     layers: Literal["even", "all", "none"] = "even"
     """Layers of the swap curve: six evenly spaced, all of them, or none."""
     forced_tokens: tuple[int, ...] = (0, 1, 2, 4, 8)
@@ -98,7 +98,7 @@ class Audit:
 
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {"align_sizes": (64,), "reverse_sizes": (16,), "samples": 32, "pairs": 48, "neutral": 16, "layers": "none",
-              "forced_tokens": (0, 4)},
+              "forced_tokens": (0,), "arms": "core"},
     "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 8, "pairs": 8, "neutral": 4,
              "max_new_tokens": 12, "learning_rate": 1e-3, "dtype": "float32", "device": "cpu"},
     "thorough": {"align_sizes": (32, 128, 512), "reverse_sizes": (8, 32, 64, 128), "samples": 96, "pairs": 96,

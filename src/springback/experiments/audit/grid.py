@@ -106,7 +106,7 @@ def grid(config: Audit) -> Grid:
     """
     starts, given, chains = [], [], []
     for seed in config.seeds:
-        starts += [Point(seed, "main", 0, 0), Point(seed, "noise", 0, 0)]
+        starts += [Point(seed, "main", 0, 0), *([Point(seed, "noise", 0, 0)] if config.arms != "core" else [])]
         if config.base is not None:
             given.append(Point(seed, "main", GIVEN, 0))
         if config.trains:
@@ -128,6 +128,8 @@ def _chains(config: Audit, seed: int) -> Iterator[Chain]:
     yield _after(Point(seed, "benign", last, 0), "reverse", others)
     for size in main[:-1]:
         yield _after(Point(seed, "main", size, 0), "reverse", others)
+    if config.arms == "core":
+        return
     yield Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in guards))
     continued = tuple(Point(seed, "continuation", main[-1], n) for n in guards)
     yield Chain("continuation", most, continued)
