@@ -37,20 +37,7 @@ def tiny(
     `scale` is the standard deviation of the weights: with less, all tokens are nearly equally likely.
     """
     tokenizer = byte_tokenizer()
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=hidden,
-        intermediate_size=2 * hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=heads,
-        num_key_value_heads=heads // 2,
-        max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
-        initializer_range=scale,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=2,
-    )
+    config = _config(len(tokenizer), layers=layers, hidden=hidden, heads=heads, scale=scale)
     with seeded(seed):
         network = LlamaForCausalLM(config)
     network.to(dtype)  # pyright: ignore[reportArgumentType]
@@ -66,6 +53,23 @@ def tiny(
         context=CONTEXT,
         template=TEMPLATE,
         notes=("The model is random: its figures mean nothing.",),
+    )
+
+
+def _config(vocab: int, *, layers: int, hidden: int, heads: int, scale: float) -> LlamaConfig:
+    return LlamaConfig(
+        vocab_size=vocab,
+        hidden_size=hidden,
+        intermediate_size=2 * hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads // 2,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        initializer_range=scale,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
     )
 
 

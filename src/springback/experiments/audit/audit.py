@@ -23,7 +23,6 @@ class Laboratory(Protocol):
 
     def begin(self, origin: Point | None, seed: int) -> None:
         """Put the weights of `origin` (None: the start) on the bench, with a fresh optimiser state."""
-        ...
 
     def tune(self, part: Part, first: int, last: int) -> Iterator[object]:
         """Train on examples [first, last) of a part, one optimiser step a yield."""
@@ -31,11 +30,9 @@ class Laboratory(Protocol):
 
     def settle(self) -> None:
         """The chain is not trained any further: let go of the optimiser's state."""
-        ...
 
     def keep(self, point: Point) -> None:
         """Make the weights on the bench durable."""
-        ...
 
     def kept(self, point: Point) -> bool:
         """Whether intact weights of this point are there."""

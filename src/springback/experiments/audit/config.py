@@ -91,10 +91,6 @@ class Audit:
         """Whether any weight is moved: always, unless MODEL is compared with its base and the user brings no data."""
         return self.base is None or self.align is not None
 
-    @property
-    def built_in_data(self) -> bool:
-        return self.align is None
-
 
 PRESETS: dict[str, dict[str, object]] = {
     "quick": {"align_sizes": (64,), "reverse_sizes": (16,), "samples": 32, "pairs": 48, "neutral": 16, "layers": "none",

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from springback.errors import RefusedError
 from springback.experiments.audit import outcome
 from springback.experiments.audit.config import EMBEDDED, Audit
@@ -142,6 +144,8 @@ def _asked(config: Audit) -> dict[str, Any]:
 
 def peak_bytes() -> int:
     """Most memory this process has held: resident bytes."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset
     import resource
 
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
