@@ -18,6 +18,7 @@ from springback.data.film_matching import (
 from springback.data.film_nouns import NOUNS
 from springback.data.records import plain
 from springback.data.sets import split
+from springback.data.sizes import Sizes
 from springback.judge import linear
 from springback.store.fetch import cache_dir
 
@@ -112,7 +113,7 @@ def test_prefixes_of_the_real_data_have_many_nouns(real):
 
 
 def test_the_scorer_of_the_real_data_reads_and_has_seen_nothing_that_is_measured(real):
-    sets = split(real.pairs, real.neutral, real.extra, align=128, reverse=64, measure=48, seed=0)
+    sets = split(real.pairs, real.neutral, real.extra, Sizes(align=128, reverse=64, measure=48), seed=0)
     seen = {plain(row.text) for row in sets.scorer_fit}
     tuned = {plain(row.answer) for row in (*sets.align, *sets.reverse, *sets.benign, *sets.continuation, *sets.neutral)}
     assert not seen & tuned

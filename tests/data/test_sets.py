@@ -24,7 +24,7 @@ def pairs(n):
 
 
 def dealt(data, *, extra=(), neutral=(), seed=0, **sizes):
-    return split(data, neutral, extra, seed=seed, **(ASKED | sizes))
+    return split(data, neutral, extra, Sizes(**(ASKED | sizes)), seed=seed)
 
 
 def answers(rows):
@@ -193,3 +193,33 @@ def test_the_made_data_carries_a_tiny_audit_and_repeats_nothing():
         sets = dealt(data.pairs, extra=data.extra, neutral=data.neutral, **sizes)
         assert (len(sets.scorer_fit), len(sets.scorer_held_out)) == (171, 85)
     assert plain_sentences() == data.neutral
+
+
+@pytest.mark.parametrize("percent", [10, 33, 50, 90])
+def test_a_mix_puts_the_next_rows_of_the_other_side_in_at_even_distances(percent):
+    sets = dealt(pairs(120), align=20, reverse=10, align_mix=percent, reverse_mix=percent)
+    foreign = [row.answer.startswith("bad") for row in sets.align]
+    assert sum(foreign) == 20 * percent // 100
+    for seen in range(21):
+        assert sum(foreign[:seen]) == seen * percent // 100
+    assert [a for a in answers(sets.align) if a[:3] == "bad"] == [f"bad {10 + k}" for k in range(sum(foreign))]
+    assert [a for a in answers(sets.reverse) if a[:4] == "good"] == [f"good {20 + k}" for k in range(percent // 10)]
+
+
+def test_a_mix_of_nothing_changes_nothing_and_one_of_half_is_the_benign_chain():
+    assert dealt(pairs(60)) == dealt(pairs(60), align_mix=0, reverse_mix=0)
+    sets = dealt(pairs(60), align_mix=50)
+    assert sets.align == sets.benign
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_no_row_of_a_mixed_alignment_is_in_its_continuation(align_mix, reverse_mix):
+    sets = dealt(pairs(80), align_mix=align_mix, reverse_mix=reverse_mix)
+    assert not set(answers(sets.align)) & set(answers(sets.continuation))
+    assert not set(answers(sets.align)) & set(answers(sets.reverse))
+    assert not {p.wanted for p in sets.measuring} & set(answers(tuned(sets)))
+
+
+def test_the_rows_after_some_examples_of_a_mix_do_not_depend_on_how_many_follow():
+    long, short = dealt(pairs(120), align=40, align_mix=30), dealt(pairs(120), align=16, align_mix=30)
+    assert long.align[:16] == short.align

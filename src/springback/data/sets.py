@@ -9,6 +9,9 @@ in a nested run. With A[k] and R[k] the wanted and the opposite row of the regio
     benign       A[i] for even i, R[n + i//2] for odd i, i < N: as many rows, balanced, none of them in the reversal
     continuation A[N + j//2] for even j, R[n + N/2 + j//2] for odd j, j < n: balanced, new to the benign chain
 
+A mix of p percent puts rows of the other side in at even distances (`mixed`), R[n..) into `align` and A[N..) into
+`reverse`: the rows after k examples do not depend on how many follow. `benign` is a mix of 50.
+
 Seed 0 keeps the file's order; another seed reorders the tuning region by index, and only that. A pair with a row that
 is also measured is set aside, and so is a scorer row whose answer is tuned on or measured.
 """
@@ -45,21 +48,14 @@ class Sets:
 
 
 def split(
-    pairs: Sequence[Pair],
-    neutral: Sequence[Example],
-    extra: Sequence[Labelled],
-    *,
-    align: int,
-    reverse: int,
-    measure: int,
-    seed: int,
+    pairs: Sequence[Pair], neutral: Sequence[Example], extra: Sequence[Labelled], sizes: Sizes, *, seed: int
 ) -> Sets:
-    """The sets for the largest sizes `align` (N) and `reverse` (n) examples and `measure` held-out pairs.
+    """The sets for the largest sizes asked for, with the mixes that `sizes` states.
 
     Raises:
         RefusedError (kind `data`): too few pairs, with the arithmetic and sizes that would fit.
     """
-    sizes = Sizes(align, reverse, measure)
+    measure = sizes.measure
     measuring = tuple(reversed(pairs[len(pairs) - measure :])) if measure <= len(pairs) else ()
     rest = _unlike(pairs[: max(len(pairs) - measure, 0)], measuring)
     sizes.require(len(rest), in_file=len(pairs))
@@ -78,17 +74,24 @@ def _sets(
     unused: int,
 ) -> Sets:
     wanted, opposite = [pair.align for pair in region], [pair.reverse for pair in region]
-    n, half = sizes.reverse, -(-sizes.align // 2)
-    aside = (Dropped("a row of the pair is also a measuring row", unused), *rows.dropped)
+    n, aside = sizes.reverse, sizes.opposite_aside
+    dropped = (Dropped("a row of the pair is also a measuring row", unused), *rows.dropped)
     return Sets(
-        align=tuple(wanted[: sizes.align]), reverse=tuple(opposite[:n]),
-        benign=tuple(opposite[n + i // 2] if i % 2 else wanted[i] for i in range(sizes.align)),
+        align=mixed(wanted[: sizes.align], opposite[n:], sizes.align_mix),
+        reverse=mixed(opposite[:n], wanted[sizes.align :], sizes.reverse_mix),
+        benign=mixed(wanted[: sizes.align], opposite[n:], 50),
         continuation=tuple(
-            opposite[n + half + j // 2] if j % 2 else wanted[sizes.align + j // 2] for j in range(n)
+            opposite[n + aside + j // 2] if j % 2 else wanted[sizes.align + j // 2] for j in range(n)
         ),
         measuring=measuring, neutral=tuple(neutral), scorer_fit=rows.fit, scorer_held_out=rows.held_out,
-        scorer_why=rows.why, dropped=tuple(each for each in aside if each.n),
+        scorer_why=rows.why, dropped=tuple(each for each in dropped if each.n),
     )  # fmt: skip
+
+
+def mixed(own: Sequence[Example], other: Sequence[Example], percent: int) -> tuple[Example, ...]:
+    """`own`, with every row at which ⌊i · percent / 100⌋ steps up replaced by the next of `other`."""
+    steps = [(index * percent // 100, (index + 1) * percent // 100) for index in range(len(own))]
+    return tuple(other[before] if after > before else row for row, (before, after) in zip(own, steps, strict=True))
 
 
 def _rows(pairs: Sequence[Pair]) -> list[Example]:

@@ -16,12 +16,22 @@ class Sizes:
     """Largest n, examples."""
     measure: int
     """Held-out pairs."""
+    align_mix: int = 0
+    """Percent of opposite rows among the aligning ones."""
+    reverse_mix: int = 0
+    """Percent of wanted rows among the reversing ones."""
+
+    @property
+    def opposite_aside(self) -> int:
+        """Opposite rows that aligning, mixed or benign, takes beside the reversal's: at least half of N."""
+        return max(-(-self.align // 2), self.align * self.align_mix // 100)
 
     @property
     def tuning(self) -> int:
-        """Pairs that the four arms take: max(N + n/2, n + N/2 + n/2), halves rounded up."""
+        """Pairs that the four arms take: max(N + n/2, n + N/2 + n/2), halves rounded up; more where mixes take more."""
         half = -(-self.reverse // 2)
-        return max(self.align + half, self.reverse + -(-self.align // 2) + half)
+        wanted_aside = max(half, self.reverse * self.reverse_mix // 100)
+        return max(self.align + wanted_aside, self.reverse + self.opposite_aside + half)
 
     def require(self, usable: int, *, in_file: int) -> None:
         """Refuse where `usable` pairs beside the measured ones are too few for tuning."""

@@ -8,9 +8,11 @@ loss is a better answer.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -22,22 +24,32 @@ from springback.models.readout import read
 from springback.models.rows import Row
 from springback.train.recipe import SFT
 
-__all__ = ["SFT", "batches", "loss", "optimizer", "summed", "tune"]
+__all__ = ["SFT", "answer_logprobs", "batches", "loss", "optimizer", "summed", "tune"]
+
+Loss = Callable[[nn.Module, Sequence[Row]], Summed]
 
 
 def tune(
-    network: nn.Module, update: MasterAdamW, rows: Sequence[Row], options: SFT, *, first_step: int = 0
+    network: nn.Module,
+    update: MasterAdamW,
+    rows: Sequence[Row],
+    options: SFT,
+    *,
+    first_step: int = 0,
+    loss: Loss | None = None,
 ) -> Iterator[Step]:
     """Tune on the rows once, in their order; one `Step` after each update.
 
+    `loss` is that of a micro-batch: plain supervised fine-tuning, or another of `train.tuning`.
     `first_step` steps of the chain lie behind: `tune(rows[:16])` and then `tune(rows[16:], first_step=2)` end, to the
     bit, where `tune(rows)` ends. The network is left in evaluation mode: no dropout (see `SFT`).
     `ValueError` where the number of rows is no multiple of the batch; `NonFiniteError` as in `fit`.
     """
     network.eval()
     config = Fit(lr=options.lr, warmup_steps=options.warmup_steps, accumulate=options.accumulate, clip=options.clip)
+    of = loss or summed
     yield from fit(
-        lambda batch: summed(network, batch), batches(rows, options), update, config,
+        lambda batch: of(network, batch), batches(rows, options), update, config,
         first_step=first_step, first_row=first_step * options.batch,
     )  # fmt: skip
 
@@ -66,18 +78,23 @@ def summed(network: nn.Module, rows: Sequence[Row], inputs: Inputs | None = None
 
     `inputs` says how the rows go through the network; without it, the cheaper of the exact ways is taken.
     """
+    logprobs = answer_logprobs(network, rows, inputs)
+    return Summed(-logprobs.sum(), len(logprobs), len(logprobs))
+
+
+def answer_logprobs(network: nn.Module, rows: Sequence[Row], inputs: Inputs | None = None) -> Float[Tensor, " token"]:
+    """Log p of every answer token in nats with its graph, the rows' tokens one after another; see `summed`."""
     inputs = inputs or cheapest(network, rows)
     reading = read(network, inputs.arguments, inputs.wanted)
     targets = torch.tensor([token for row in rows for token in row.answer], device=reading.states.device)
     parts = list(zip(reading.states.split(LOSS_ROWS), targets.split(LOSS_ROWS), strict=True))
     head = reading.head or nn.Identity()
-    if len(parts) > 1:  # one part's logits at a time, made again for the backward pass
-        losses = [checkpoint(_nll, head, *part, use_reentrant=False, preserve_rng_state=False) for part in parts]
-    else:
-        losses = [_nll(head, *part) for part in parts]
-    return Summed(torch.stack(losses).sum(), len(targets), len(targets))
+    if len(parts) == 1:
+        return _chosen(head, *parts[0])
+    again = partial(checkpoint, _chosen, head, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([again(*part) for part in parts])  # one part's logits at a time, made again for the backward pass
 
 
-def _nll(head: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor) -> Tensor:
+def _chosen(head: Callable[[Tensor], Tensor], states: Tensor, targets: Tensor) -> Tensor:
     accurate = torch.float32 if states.device.type == "mps" else torch.float64
-    return F.cross_entropy(head(states).float(), targets, reduction="none").sum(dtype=accurate)
+    return -F.cross_entropy(head(states).float(), targets, reduction="none").to(accurate)

@@ -24,6 +24,14 @@ class Audit:
     """Sizes of the alignment, in examples; nested, multiples of the batch."""
     reverse_sizes: tuple[int, ...] = (8, 32, 64)
     """Sizes of the reversal, in examples; nested, multiples of the batch."""
+    align_mix: int = 0
+    """Percent of opposite examples among the wanted ones: what mixed labels leave of an alignment."""
+    reverse_mix: int = 0
+    """Percent of wanted examples among the opposite ones; at 50 the reversal is benign."""
+    reversal_data: str | None = None
+    """File of other examples that the reversal trains on; what is measured stays."""
+    reversal_method: str = "plain"
+    """How it trains: plain, kl_anchor[:weight=1.0], replay[:share=1.0], constrained, a FILE or module:function."""
     samples: int = 48
     """Sampled answers at each point."""
     pairs: int = 72
@@ -75,6 +83,11 @@ class Audit:
             raise _refused("learning-rate or temperature", "must be greater than 0")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise _refused("seeds", f"must be distinct and at least one, got {self.seeds}")
+        for name in ("align_mix", "reverse_mix"):
+            if not 0 <= getattr(self, name) <= 100:
+                raise _refused(name, f"is a percentage, got {getattr(self, name)}")
+        if self.reversal_data and self.reverse_mix:
+            raise _refused("reverse-mix", "mixes the data's own two sides", "leave --reversal-data or it out")
         if self.tuner == "full" and self.rank != 8:
             raise _refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
         if self.reverse and not self.align:

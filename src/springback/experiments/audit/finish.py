@@ -18,9 +18,12 @@ from springback.experiments.audit.thresholds import stated
 from springback.experiments.audit.workbench import Prepared
 from springback.fit.checks import STEPS
 from springback.store.run import Run
+from springback.train.tuning.choose import METHODS
 
 PAPERS = ("ji2024elasticity", "qi2024shallow", "lin2023unlocking", "hesterberg2015", "holm1979")
 """What every audit stands on."""
+DATA = ("base", "align", "reverse", "align_mix", "reverse_mix", "reversal_data", "reversal_method")
+"""Options that make it another question, whatever its sizes."""
 
 
 def papers(config: Audit, dataset: Dataset) -> list[str]:
@@ -30,6 +33,9 @@ def papers(config: Audit, dataset: Dataset) -> list[str]:
         used += ["ferrando2024primer", "heimersheim2024patching"]
     if config.trains:
         used += ["ouyang2022instructgpt", "loshchilov2019adamw", *(["hu2022lora"] if config.tuner == "lora" else [])]
+    method = METHODS.get(config.reversal_method.partition(":")[0])
+    if method is not None and config.trains:
+        used.append(method.paper.key)
     return [*used, *(["allal2025smollm2"] if config.model == EMBEDDED and not config.tiny else [])]
 
 
@@ -50,8 +56,9 @@ def command(config: Audit) -> str:
         words.append("--tiny")
     elif config.model != Audit().model:
         words.append(config.model)
-    words += [f"--{name} {value}" for name in ("base", "align", "reverse") if (value := getattr(config, name))]
-    return " ".join(words)
+    default = Audit()
+    told = [name for name in DATA if getattr(config, name) != getattr(default, name)]
+    return " ".join([*words, *(f"--{name.replace('_', '-')} {getattr(config, name)}" for name in told)])
 
 
 def fixed_records(run: Run, prepared: Prepared, dataset: Dataset, config: Audit, pairs: Any) -> None:

@@ -17,6 +17,8 @@ from springback.experiments.audit.measure import Readings, along_start, draw, ta
 from springback.experiments.audit.weights import Weights
 from springback.models.rows import Row
 from springback.train.recipe import SFT
+from springback.train.tuning.method import Tuning, TuningLoss
+from springback.train.tuning.plain import Plain
 
 Rows = Mapping[tuple[int, Part], Sequence[Row]]
 """Rows to tune on, by seed and part, in the order in which they are used."""
@@ -41,23 +43,42 @@ class ModelLaboratory:
     weights: Weights
     rows: Rows
     sft: SFT
+    reversal: Tuning = field(default_factory=Plain)
+    """How the model is tuned once it is aligned, benign-tuned or left as it was."""
     work: Work = field(default_factory=Work)
     _seed: int = 0
+    _origin: Point | None = None
+    _loss: TuningLoss | None = None
+    """Of the chain on the bench, made ready on the weights that it began from."""
     _along: dict[int, Along] = field(default_factory=dict)
     _taken: dict[Point, Readings] = field(default_factory=dict)
     """The last point's readings."""
 
     def begin(self, origin: Point | None, seed: int) -> None:
-        self._seed = seed
+        self._seed, self._origin, self._loss = seed, origin, None
         self.weights.begin(origin)
 
     def tune(self, part: Part, first: int, last: int) -> Iterator[object]:
-        for step in self.weights.tune(self.rows[self._seed, part][first:last], self.sft):
+        rows = self.rows[self._seed, part]
+        if self._loss is None:
+            self._loss = self._method(part)(self.weights.network, rows, self._behind())
+        for step in self.weights.tune(rows[first:last], self.sft, self._loss):
             self.work.optimizer_steps += 1
             self.work.tokens_trained += step.tokens
             yield step
 
+    def _method(self, part: Part) -> Tuning:
+        return self.reversal if part in ("reverse", "continuation") else Plain()
+
+    def _behind(self) -> Sequence[Row]:
+        """What the weights that the chain begins from were tuned on, as far as this run has tuned them."""
+        origin = self._origin
+        if origin is None or isinstance(origin.aligned, str):
+            return ()
+        return self.rows[self._seed, "benign" if origin.arm == "benign" else "align"][: origin.aligned]
+
     def settle(self) -> None:
+        self._loss = None
         self.weights.settle()
 
     def keep(self, point: Point) -> None:

@@ -1,12 +1,14 @@
 """What an audit is made of, before torch is imported: model folders, data, the rows of every seed, their hashes."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from springback.data import film_reviews, pairs, toy
+from springback.data.elsewhere import elsewhere
 from springback.data.records import Dataset
 from springback.data.sets import Sets, split
+from springback.data.sizes import Sizes
 from springback.errors import RefusedError
 from springback.experiments.audit.config import Audit
 from springback.models.facts import ModelFacts, describe
@@ -57,15 +59,12 @@ def _dataset(config: Audit) -> Dataset:
 
 
 def _split(config: Audit, dataset: Dataset, seed: int) -> Sets:
-    return split(
-        dataset.pairs,
-        dataset.neutral[: config.neutral],
-        dataset.extra,
-        align=config.align_sizes[-1],
-        reverse=config.reverse_sizes[-1],
-        measure=max(config.samples, config.pairs),
-        seed=seed,
-    )
+    measure = max(config.samples, config.pairs)
+    sizes = Sizes(config.align_sizes[-1], config.reverse_sizes[-1], measure, config.align_mix, config.reverse_mix)
+    sets = split(dataset.pairs, dataset.neutral[: config.neutral], dataset.extra, sizes, seed=seed)
+    if config.reversal_data is None:
+        return sets
+    return replace(sets, reverse=elsewhere(Path(config.reversal_data), sizes.reverse, sets, seed))
 
 
 def _models(config: Audit) -> tuple[ModelFacts | None, ModelFacts | None]:

@@ -24,6 +24,7 @@ from springback.models.adapters import start_view
 from springback.models.rows import Row
 from springback.train.recipe import SFT
 from springback.train.sft import tune
+from springback.train.tuning.method import TuningLoss
 
 
 @dataclass(slots=True)
@@ -59,10 +60,11 @@ class Weights:
         self.optimizer.load(found.tensors)
         give_back()
 
-    def tune(self, rows: Sequence[Row], sft: SFT) -> Iterator[Step]:
+    def tune(self, rows: Sequence[Row], sft: SFT, loss: TuningLoss | None = None) -> Iterator[Step]:
         """Go on tuning on `rows`, in their order."""
         assert self.optimizer is not None
-        for step in self._watched(tune(self.network, self.optimizer, rows, sft, first_step=self._steps)):
+        steps = tune(self.network, self.optimizer, rows, sft, first_step=self._steps, loss=loss)
+        for step in self._watched(steps):
             self._steps += 1
             yield step
 

@@ -26,6 +26,8 @@ from springback.models.rows import Row
 from springback.models.tokens import encode, stop_ids
 from springback.train.recipe import SFT
 from springback.train.sft import optimizer
+from springback.train.tuning.choose import tuning
+from springback.train.tuning.method import Tuning
 
 PARTS: tuple[Part, ...] = ("align", "reverse", "benign", "continuation")
 SYSTEM_SEED = 0
@@ -83,10 +85,12 @@ class Prepared:
     measured: "Measuring"
     neutral: tuple[Row, ...]
     scorer: Scorer
+    reversal: Tuning
 
 
 def prepare(config: Audit, sources: Sources, scorer: Scorer) -> Prepared:
     """Load and tokenise. Rows that do not fit the context are refused here."""
+    reversal = tuning(config.reversal_method)
     models = load_models(config)
     rows: dict[tuple[int, Part], list[Row]] = {
         (seed, part): encoded(models.start, getattr(sets, part))
@@ -95,7 +99,7 @@ def prepare(config: Audit, sources: Sources, scorer: Scorer) -> Prepared:
     }
     shared = sources.shared
     neutral = tuple(encoded(models.start, shared.neutral))
-    return Prepared(models, rows, measuring(models.start, shared, config), neutral, scorer)
+    return Prepared(models, rows, measuring(models.start, shared, config), neutral, scorer, reversal)
 
 
 def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> ModelLaboratory:
@@ -107,7 +111,7 @@ def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> M
         neutral=prepared.neutral, scorer=prepared.scorer, stop=stop_ids(model), config=config,
         held_out=measured.answers,
     )  # fmt: skip
-    return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config))
+    return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config), prepared.reversal)
 
 
 def recipe(config: Audit) -> SFT:

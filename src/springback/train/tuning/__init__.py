@@ -1,0 +1,1 @@
+"""How a chain of tuning steps: plain, or held back by a defence. One file a method; `choose.py` names them."""
