@@ -17,7 +17,7 @@ Record = tuple[str, str, dict[str, Any]]
 def records(point: Point, readings: Readings, bench: Bench, about: dict[str, Any]) -> Iterator[Record]:
     """The records of a point, its cell last; `about` is its label and what it was tuned on."""
     yield from _samples(point, readings, bench)
-    yield from _pairs(point, readings)
+    yield from _pairs(point, readings, bench)
     for index, text in enumerate(readings.neutral):
         body = {"index": index, "bits": text.bits, "bits_without_stop": text.bits_without_stop, "bytes": text.bytes}
         yield "document", f"{point.id}/neutral/{index}", {"cell": point.id, **body}
@@ -51,7 +51,7 @@ def _samples(point: Point, readings: Readings, bench: Bench) -> Iterator[Record]
         )
 
 
-def _pairs(point: Point, readings: Readings) -> Iterator[Record]:
+def _pairs(point: Point, readings: Readings, bench: Bench) -> Iterator[Record]:
     for index, difference in enumerate(margins(readings)):
         wanted, opposite = readings.wanted[index], readings.opposite[index]
         yield (
@@ -64,6 +64,8 @@ def _pairs(point: Point, readings: Readings) -> Iterator[Record]:
                 "opposite_bits": opposite.bits,
                 "wanted_bytes": wanted.bytes,
                 "opposite_bytes": opposite.bytes,
+                "wanted_tokens": len(bench.wanted[index].answer),
+                "opposite_tokens": len(bench.opposite[index].answer),
                 "margin": difference,
             },
         )

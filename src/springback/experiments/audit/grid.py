@@ -102,7 +102,8 @@ def grid(config: Audit) -> Grid:
     """The arms of `config`, main first: what a verdict needs most is measured first.
 
     The largest n is asked of the most aligned model only. The other arms are read up to the dearest size on which a
-    verdict may rest (the largest n ≤ N/4), the two guards at that size; `--arms all` reads every arm at every size.
+    verdict may rest (the largest n ≤ N/4), the two guards at that size. `--arms all` reads every arm at every size, the
+    reversal from the start first: what it predicts (`elasticity.interference`) is known before the sweep.
     """
     starts, given, chains = [], [], []
     for seed in config.seeds:
@@ -121,6 +122,9 @@ def _chains(config: Audit, seed: int) -> Iterator[Chain]:
     others = sizes if config.arms == "all" else tuple(n for n in sizes if n <= dearest)
     guards = sizes if config.arms == "all" else (dearest,)
     most = Point(seed, "main", main[-1], 0)
+    from_start = Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in guards))
+    if config.arms == "all":
+        yield from_start
     if config.base is None:
         yield Chain("align", None, tuple(Point(seed, "main", size, 0) for size in config.align_sizes))
     yield _after(most, "reverse", sizes)
@@ -130,7 +134,8 @@ def _chains(config: Audit, seed: int) -> Iterator[Chain]:
         yield _after(Point(seed, "main", size, 0), "reverse", others)
     if config.arms == "core":
         return
-    yield Chain("reverse", None, tuple(Point(seed, "from_start", 0, n) for n in guards))
+    if config.arms != "all":
+        yield from_start
     continued = tuple(Point(seed, "continuation", main[-1], n) for n in guards)
     yield Chain("continuation", most, continued)
 

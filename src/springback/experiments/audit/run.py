@@ -55,7 +55,7 @@ def run_audit(config: Audit, out: Path | None, *, quiet: bool = False) -> Audite
     sources = gather(config)
     plan = grid(config)
     known = identity(sources)
-    if (done := _finished(path, config, known)) is not None:
+    if (done := Run.finished(path, command="audit", asked=_asked(config), identity=known)) is not None:
         return Audited(done, outcome.NOTHING_DONE)
     expected = estimate(config, plan, sources)
     tell(expected.sentence())
@@ -73,15 +73,6 @@ def announce(config: Audit, tell: Any) -> None:
         return
     tell(pull.announcement(alias))
     pull.pull(config.model)
-
-
-def _finished(path: Path, config: Audit, known: Mapping[str, Any]) -> Run | None:
-    """The complete run of exactly this question, read without torch; None where there is work to do."""
-    if not (path / "run.json").exists():
-        return None
-    found = Run.look(path)
-    same = found.asked == _asked(config) and found.meta["identity"] == known
-    return found if found.state == "complete" and same else None
 
 
 def _carry_out(
