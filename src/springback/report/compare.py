@@ -10,11 +10,11 @@ from markupsafe import Markup
 
 from springback.report import embed
 from springback.report.charts.tradeoff import Dot, tradeoff
+from springback.report.document import document
 from springback.report.evidence import Evidence
 from springback.report.markup import num
 from springback.report.numbers import STYLES, sized
 from springback.report.one_start import distinct, require_one_start
-from springback.report.page import document
 from springback.report.point import Size
 from springback.report.sections import scorer
 from springback.report.sections.words import plain, size_words

@@ -89,6 +89,22 @@ def full(value: Value, style: Style, *, sign: bool = False, unit: bool = True) -
     return NO_BREAK.join(part for part in parts if part)
 
 
+SUPERSCRIPT: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def short(number: Real, digits: int = 3) -> str:
+    """To significant digits: `0.0213`, `1,200`, `−1.08·10⁻⁷`; a power of ten below 10⁻³ and from 10⁵ on."""
+    if number == 0:
+        return "0"
+    sign, size = MINUS if number < 0 else "", abs(number)
+    mantissa, power = f"{size:.{digits - 1}e}".split("e")
+    if -3 <= int(power) < 5:
+        whole = f"{float(f'{mantissa}e{power}'):,.{max(0, digits - 1 - int(power))}f}"
+        return sign + (whole.rstrip("0").rstrip(".") if "." in whole else whole)
+    factor = mantissa.rstrip("0").rstrip(".")
+    return sign + ("" if factor == "1" else f"{factor}·") + "10" + str(int(power)).translate(SUPERSCRIPT)
+
+
 def count(number: Real) -> str:
     """A count with thousands separated: `7,390`."""
     return f"{number:,.0f}".replace("-", MINUS)

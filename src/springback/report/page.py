@@ -2,22 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from springback import __version__
 from springback.report import embed
-from springback.report.charts.marks import mark
-from springback.report.charts.svg import svg
-from springback.report.csp import policy
+from springback.report.document import LIMIT, document
 from springback.report.evidence import Evidence, Records
-from springback.report.markup import num
-from springback.report.numbers import count, sized
+from springback.report.pages.registry import PAGES
+from springback.report.pages.sheet import written
 from springback.report.sections import (
     advice,
     depth,
@@ -34,15 +26,9 @@ from springback.report.sections import (
     undone,
     used,
 )
-from springback.report.sections.words import spelled
-from springback.report.seen import finalize, said, token
-from springback.report.tables import embedded
 from springback.report.written import write_text
 from springback.store.cite import bibtex
 from springback.store.run import Run
-
-LIMIT: Final = 1_500_000
-"""Bytes that a page may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +78,9 @@ def write_report(path: Path) -> tuple[Path, int]:
     run = Run.look(path)
     try:
         records = {kind: run.read(kind) for kind in run.kinds()}
-        text = page(records, {**run.meta, "state": run.state}, cited=bibtex(run))
+        meta, cited = {**run.meta, "state": run.state}, bibtex(run)
+        make = PAGES.get(str(meta["command"]))
+        text = page(records, meta, cited=cited) if make is None else written(make(records, meta), records, meta, cited)
     finally:
         run.close()
     out = path / "report.html"
@@ -119,32 +107,3 @@ def render(evidence: Evidence, detail: Detail, *, cited: str = "") -> str:
     }
     return document("page.html.j2", data=embed.whole(evidence, detail.kinds), detail=detail, bibtex=cited,
                     meta=evidence.meta, missing=embed.left_out(evidence, detail.kinds), **shown)  # fmt: skip
-
-
-def document(template: str, *, data: Mapping[str, Any], **shown: Any) -> str:
-    """A whole HTML document with its own style, script and policy."""
-    style, script = _file("style.css"), _file("script.js")
-    text = _environment().get_template(template).render(
-        style=Markup(style), script=Markup(script), policy=policy(style, script), version=__version__,  # noqa: S704, RUF100
-        data=Markup(embedded(data)), **shown,  # noqa: S704, RUF100
-    )  # fmt: skip
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    found = Environment(
-        loader=PackageLoader("springback.report", "templates"), autoescape=True, undefined=StrictUndefined,
-        finalize=finalize, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    found.globals.update(said=said, token=token, num=num, sized=sized, count=count, glyph=_glyph, spelled=spelled)
-    return found
-
-
-def _glyph(role: str) -> Markup:
-    """The mark of a model, as it stands beside its name."""
-    return svg(12, 12, [mark(6, 6, role)], name="gl")
-
-
-def _file(name: str) -> str:
-    return files("springback.report").joinpath("templates", name).read_text(encoding="utf-8").strip()

@@ -1,0 +1,73 @@
+"""`springback resist`: slices, answers, forward and inverse pairs, verdict; or go on where it stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from springback.cli.answer import Answer
+from springback.cli.options import COMMON, Common, Flat
+from springback.errors import RefusedError
+from springback.experiments.resist.config import Design, Resist, settled
+
+
+def app(
+    *,
+    config: Flat[Resist] = Resist(),
+    plan: Annotated[bool, Parameter(help="Say what it would take, and run nothing.")] = False,
+    seed: Annotated[int | None, Parameter(help="One seed: the same as --seeds N.")] = None,
+    out: Annotated[Path | None, Parameter(help="Directory of the run; a run found there goes on.")] = None,
+    common: Common = COMMON,
+) -> Answer:
+    """Measure whether a model is tuned back to what it wrote before more easily than on to what it will write.
+
+    The base is tuned on slices of a data set; every model writes answers; every model is tuned on every other one's.
+    Held-out excess loss, its floor taken off, is compared between the directions and with the base as a placebo.
+    """
+    design = settled(_seeded(config, seed))
+    if plan:
+        return _planned(design)
+    from springback.experiments.resist import outcome
+    from springback.experiments.resist.run import run_resist
+
+    done = run_resist(design, out, quiet=common.quiet)
+    fine, why = outcome.reportable(done.run)
+    page = _page(done.run.path)
+    return Answer(
+        outcome.result(done.run, done.work_done, page),
+        lines=outcome.lines(done.run, page),
+        warnings=[*done.warnings, *outcome.doubts(done.run), *([] if fine else [f"not reportable: {why}"])],
+        status="done" if fine else "not_reportable",
+        run=done.run.path,
+    )
+
+
+def _page(run: Path) -> str:
+    """The page of a finished run, written again only where it is missing."""
+    from springback.report.page import write_report
+
+    page = run / "report.html"
+    return str(page if page.exists() else write_report(run)[0])
+
+
+def _planned(design: Design) -> Answer:
+    from springback.experiments.audit.run import announce, say
+    from springback.experiments.resist.plan import estimate, sentence, stated
+    from springback.experiments.resist.sources import gather
+
+    announce(design.audit(), say)
+    expected = estimate(design, gather(design))
+    memory = f"  memory: {expected.memory.sentence()}"
+    rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
+    return Answer({"plan": {**expected.json(), **stated(design, expected)}}, lines=[sentence(expected), memory, *rows])
+
+
+def _seeded(config: Resist, seed: int | None) -> Resist:
+    if seed is None:
+        return config
+    if config.seeds != Resist().seeds:
+        raise RefusedError(
+            "--seed and --seeds were both given", kind="option", where="--seed", next="Give one of the two."
+        )
+    return replace(config, seeds=(seed,))

@@ -1,0 +1,1 @@
+"""Pages of runs that are no audit: one module a command, see `sheet`."""
