@@ -7,9 +7,12 @@ from cyclopts import Argument, ArgumentCollection, Token
 
 from springback.experiments.audit.config import PRESETS as AUDIT
 from springback.experiments.rebound.config import DEFAULTS as REBOUND
+from springback.experiments.toy.config import PRESETS as TOY
 
 Values = Mapping[str, object]
-PRESETS: Final[Mapping[str, Mapping[str, Values]]] = {"audit": AUDIT, "rebound": AUDIT}
+PRESETS: Final[Mapping[str, Mapping[str, Values]]] = {
+    "audit": AUDIT, "rebound": AUDIT, "toy": TOY,
+}  # fmt: skip
 """Of each command that has them: name → option → value."""
 LAST: Final[Mapping[str, Values]] = {"rebound": REBOUND}
 """What a command puts in the place of a shared configuration's own defaults, after the preset."""

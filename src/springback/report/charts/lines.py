@@ -129,7 +129,7 @@ def _drawn(series: Series, shown: Lines, frame: Frame) -> list[str]:
     places = [_place(spot, shown, frame) for spot in series.spots]
     known = [(frame.x(shown.across.place(s.x)), e) for s in series.spots if s.value.known and (e := ends(s.value))]
     lows, highs = ([(x, _height(e[end], shown, frame)) for x, e in known] for end in (0, 1))
-    parts = [band(lows, highs, series.role)] if len(known) > 1 else []
+    parts = [band(lows, highs, series.role)] if len(known) > 1 and not series.thin else []
     if len(known) == 1:
         parts.append(whisker(lows[0][0], lows[0][1], highs[0][1], series.role))
     parts += joined(places, series.role, thin=series.thin)
