@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
 from springback import papers
@@ -76,6 +77,15 @@ def start_view(network: nn.Module) -> Iterator[nn.Module]:
         for layer in layers:
             layer.enable_adapters(enabled=True)
         _train_only(network, moved)
+
+
+@torch.no_grad()
+def put_under(network: nn.Module, source: nn.Module) -> None:
+    """Give the network the frozen weights of another one of its kind; its adapter stays as it is."""
+    given = dict(source.named_parameters(remove_duplicate=False)) | dict(source.named_buffers(remove_duplicate=False))
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if not tensor.requires_grad:
+            tensor.copy_(given[name.replace(".base_layer.", ".")])
 
 
 def adapted(network: nn.Module) -> bool:

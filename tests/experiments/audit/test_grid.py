@@ -73,7 +73,6 @@ def test_without_data_an_aligned_model_is_only_read():
         {"rank": 4},
         {"reverse": "no.jsonl"},
         {"tiny": True, "base": "start"},
-        {"tuner": "lora", "base": "start", "align": "rows.jsonl"},
     ],
 )
 def test_options_that_cannot_hold_are_refused_with_the_next_step(wrong):

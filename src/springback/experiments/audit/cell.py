@@ -6,7 +6,7 @@ from typing import Any
 
 from springback.elasticity.code_length import gamma
 from springback.experiments.audit.bench import Bench
-from springback.experiments.audit.grid import Point
+from springback.experiments.audit.grid import Station
 from springback.experiments.audit.measure import Readings, margins
 from springback.judge.quality import quality
 from springback.stats.measured import Measured, mean, ratio_of_sums, unmeasured
@@ -14,7 +14,7 @@ from springback.stats.measured import Measured, mean, ratio_of_sums, unmeasured
 Record = tuple[str, str, dict[str, Any]]
 
 
-def records(point: Point, readings: Readings, bench: Bench, about: dict[str, Any]) -> Iterator[Record]:
+def records(point: Station, readings: Readings, bench: Bench, about: dict[str, Any]) -> Iterator[Record]:
     """The records of a point, its cell last; `about` is its label and what it was tuned on."""
     yield from _samples(point, readings, bench)
     yield from _pairs(point, readings, bench)
@@ -31,7 +31,7 @@ def records(point: Point, readings: Readings, bench: Bench, about: dict[str, Any
     yield "cell", point.id, _cell(point, readings, bench, about)
 
 
-def _samples(point: Point, readings: Readings, bench: Bench) -> Iterator[Record]:
+def _samples(point: Station, readings: Readings, bench: Bench) -> Iterator[Record]:
     for index, (row, ended, text) in enumerate(
         zip(readings.answers.rows, readings.answers.ended, readings.texts, strict=True)
     ):
@@ -51,7 +51,7 @@ def _samples(point: Point, readings: Readings, bench: Bench) -> Iterator[Record]
         )
 
 
-def _pairs(point: Point, readings: Readings, bench: Bench) -> Iterator[Record]:
+def _pairs(point: Station, readings: Readings, bench: Bench) -> Iterator[Record]:
     for index, difference in enumerate(margins(readings)):
         wanted, opposite = readings.wanted[index], readings.opposite[index]
         yield (
@@ -71,7 +71,7 @@ def _pairs(point: Point, readings: Readings, bench: Bench) -> Iterator[Record]:
         )
 
 
-def _cell(point: Point, readings: Readings, bench: Bench, about: dict[str, Any]) -> dict[str, Any]:
+def _cell(point: Station, readings: Readings, bench: Bench, about: dict[str, Any]) -> dict[str, Any]:
     found = bench.state(readings.texts)
     score = _score(readings, found.name == "degenerate", found.why)
     return {

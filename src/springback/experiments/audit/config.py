@@ -94,8 +94,6 @@ class Audit:
             raise _refused(
                 "reverse", "needs the wanted examples too", "give --align FILE, or one file of preference pairs"
             )
-        if self.tuner == "lora" and self.base and self.align:
-            raise _refused("tuner", "lora cannot reverse an aligned model beside its base", "take --tuner full")
         if self.tiny and self.base:
             raise _refused("tiny", "is a model of its own and has no base", "leave --base or --tiny out")
 

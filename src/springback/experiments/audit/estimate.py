@@ -7,7 +7,7 @@ measured units correct them while the audit runs. Memory is the arithmetic of `f
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -78,6 +78,8 @@ def estimate(config: Audit, grid: Grid, sources: Sources) -> Estimate:
         shape, tuner=config.tuner, dtype=_dtype(config), batch_tokens=round(config.batch * row * 1.3),
         answer_tokens=round(config.batch * answer * 1.3), rank=config.rank,
     )  # fmt: skip
+    if config.trains and config.base is not None and config.tuner == "lora":
+        memory = replace(memory, start_copy=2 * memory.weights)  # MODEL and its base, beside the network that is tuned
     units = planned(config, grid)
     return Estimate(memory, _disk(config, grid, shape), units, _seconds(config, shape, prompt, answer), _rows(sources))
 

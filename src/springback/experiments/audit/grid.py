@@ -6,7 +6,7 @@ passes through all its sizes. A chain that begins at a cell needs that cell's we
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from springback.experiments.audit.config import Audit
 from springback.experiments.audit.thresholds import cheap_sizes
@@ -14,6 +14,25 @@ from springback.experiments.audit.thresholds import cheap_sizes
 Part = Literal["align", "reverse", "benign", "continuation"]
 Arm = Literal["main", "benign", "from_start", "continuation", "noise"]
 GIVEN = "given"
+
+
+@runtime_checkable
+class Station(Protocol):
+    """A point of any experiment's chains: what its weights are kept and its readings stored under."""
+
+    @property
+    def id(self) -> str:
+        """Unique in a run; names its records and its checkpoint."""
+        ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def arm(self) -> str: ...
+
+    @property
+    def phase(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from springback.data.sets import Sets
 from springback.errors import RefusedError
 from springback.experiments.audit.bench import Bench, Prompt
 from springback.experiments.audit.config import Audit
-from springback.experiments.audit.grid import Grid, Part, Point
+from springback.experiments.audit.grid import GIVEN, Grid, Part, Point
 from springback.experiments.audit.laboratory import ModelLaboratory
 from springback.experiments.audit.sources import Sources
 from springback.experiments.audit.weights import Weights
@@ -164,7 +164,8 @@ def _weights(config: Audit, models: Loaded, folder: Path) -> Weights:
     if not config.trains:
         return Weights(start.to(device), None, start, folder, given=given and given.to(device))  # pyright: ignore[reportArgumentType]
     if config.tuner == "lora":
-        return _adapter(config, start.to(device), folder)  # pyright: ignore[reportArgumentType]
+        on_it = given and given.to(device)  # pyright: ignore[reportArgumentType]
+        return _adapter(config, start.to(device), on_it, folder)  # pyright: ignore[reportArgumentType]
     return _full(config, start, given, device, dtype, folder)
 
 
@@ -188,16 +189,21 @@ def _keep_given(weights: Weights, given: nn.Module, update: MasterAdamW, config:
     state = dict(given.named_parameters(remove_duplicate=False))
     update.load({f"master/{slot.name}": state[slot.name].detach() for slot in update.slots})
     for seed in config.seeds:
-        point = Point(seed, "main", "given", 0)
+        point = Point(seed, "main", GIVEN, 0)
         if not weights.kept(point):
             weights.keep(point)
 
 
-def _adapter(config: Audit, network: nn.Module, folder: Path) -> Weights:
+def _adapter(config: Audit, start: nn.Module, given: nn.Module | None, folder: Path) -> Weights:
+    """An adapter on the start, which is the same network with it off; on a copy where MODEL came aligned."""
+    network = start if given is None else copy.deepcopy(start)
     attach(network, LoRA(rank=config.rank, seed=SYSTEM_SEED))
-    weights = Weights(network, optimizer(network, recipe(config)), None, folder, tuner="lora")
-    if not weights.kept(None):
-        weights.keep(None)
+    own = None if given is None else start
+    weights = Weights(network, optimizer(network, recipe(config)), own, folder, tuner="lora", given=given)
+    fresh = [None, *(Point(seed, "main", GIVEN, 0) for seed in config.seeds if given is not None)]
+    for point in fresh:  # an adapter that changes nothing yet, whatever it lies on
+        if not weights.kept(point):
+            weights.keep(point)
     return weights
 
 
