@@ -303,3 +303,59 @@ def test_the_same_question_finds_its_run_again():
     assert first.parent == Path("runs")
     assert first.name.removeprefix("audit-").isalnum()
     assert len(first.name) == len("audit-") + 8
+
+
+def found(path, **more):
+    """What `finished` answers to the question of `begin`, changed by `more`."""
+    return Run.finished(path, **({"command": "audit", "asked": ASKED, "identity": IDENTITY} | more))
+
+
+def test_a_finished_run_of_the_same_question_is_given_to_be_read_and_no_other(path):
+    assert found(path) is None
+    with begin(path) as run:
+        run.append("cell", "a", {"x": 1})
+        assert found(path) is None
+        run.finish("failed")
+        assert found(path) is None
+        run.finish("complete")
+    with found(path) as run:
+        assert run.get("cell", "a") == {"x": 1}
+        with pytest.raises(ValueError, match="looking only"):
+            run.note(x=1)
+    for other in ({"command": "resist"}, {"asked": ASKED | {"more": 1}}, {"identity": {"data": "another"}}):
+        assert found(path, **other) is None
+
+
+def test_whoever_reads_a_finished_run_takes_no_lock(path):
+    with begin(path) as run:
+        run.finish("complete")
+        with found(path) as read:
+            assert read.state == "complete"
+    with found(path), found(path):
+        begin(path).close()
+
+
+def test_a_finished_run_of_another_version_is_left_to_open_which_refuses_it_by_name(path):
+    with begin(path) as run:
+        run.finish("complete")
+    meta = json.loads((path / "run.json").read_text("utf-8"))
+    (path / "run.json").write_text(json.dumps(meta | {"springback": "0.0.1"}), "utf-8")
+    assert found(path) is None
+    assert "another version" in refusal(lambda: begin(path)).message
+
+
+def test_a_question_of_tuples_is_that_of_the_lists_which_json_made_of_them(path):
+    with Run.open(path, command="audit", asked={"sizes": (1, 2)}, identity={}) as run:
+        run.finish("complete")
+    with Run.finished(path, command="audit", asked={"sizes": (1, 2)}, identity={}) as run:
+        assert run.state == "complete"
+
+
+def test_finding_a_finished_run_needs_no_torch(path):
+    with begin(path) as run:
+        run.finish("complete")
+    code = "import sys\nsys.modules['torch'] = None\nfrom pathlib import Path\nfrom springback.store.run import Run\n"
+    code += f"run = Run.finished(Path({str(path)!r}), command='audit', asked={ASKED!r}, identity={IDENTITY!r})\n"
+    code += "print(run.state)"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert said.stdout.strip() == "complete", said.stderr

@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from springback.cli.answer import Answer
 from springback.cli.options import COMMON, Common, Flat
+from springback.cli.together import HELP, SHARD, together
 from springback.errors import RefusedError
 from springback.experiments.audit.config import Audit
 
@@ -21,6 +22,8 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
     thorough: Annotated[bool, Parameter(help="Three sizes, three seeds, all layers: for the night.")] = False,
     plan: Annotated[bool, Parameter(help="Say what it would take, and run nothing.")] = False,
     seed: Annotated[int | None, Parameter(help="One seed: the same as --seeds N.")] = None,
+    world: Annotated[int | None, Parameter(help=HELP)] = None,
+    shard: Annotated[bool, Parameter(help=SHARD)] = False,
     out: Annotated[Path | None, Parameter(help="Directory of the run; a run found there goes on.")] = None,
     common: Common = COMMON,
 ) -> Answer:
@@ -37,7 +40,8 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
     from springback.experiments.audit import outcome
     from springback.experiments.audit.run import run_audit
 
-    done = run_audit(asked, out, quiet=common.quiet)
+    with together(world, asked.device, sharded=shard) as conductor:
+        done = run_audit(asked, out, quiet=common.quiet, conductor=conductor)
     fine, why = outcome.reportable(done.run)
     page = _page(done.run.path)
     return Answer(

@@ -8,9 +8,11 @@ from cyclopts import Parameter
 
 from springback.cli.answer import Answer
 from springback.cli.options import COMMON, Common, Flat
+from springback.cli.together import HELP, SHARD, together
 from springback.errors import RefusedError
 from springback.experiments.audit.config import Audit
-from springback.experiments.rebound.config import Axes
+from springback.experiments.rebound.config import Axes, default
+from springback.parallel.choose import on as on_named
 
 
 def app(  # noqa: PLR0913  what is not an option of the grid itself
@@ -21,6 +23,9 @@ def app(  # noqa: PLR0913  what is not an option of the grid itself
     thorough: Annotated[bool, Parameter(help="Three sizes, three seeds: for the night.")] = False,
     plan: Annotated[bool, Parameter(help="Say what it would take, and run nothing.")] = False,
     seed: Annotated[int | None, Parameter(help="One seed: the same as --seeds N.")] = None,
+    world: Annotated[int | None, Parameter(help=HELP)] = None,
+    shard: Annotated[bool, Parameter(help=SHARD)] = False,
+    on: Annotated[str, Parameter(help="Where sweeps run: here, processes:N, or ray[:ADDRESS] (extra `ray`).")] = "here",
     out: Annotated[Path | None, Parameter(help="Directory of the run; a run found there goes on.")] = None,
     common: Common = COMMON,
 ) -> Answer:
@@ -30,28 +35,49 @@ def app(  # noqa: PLR0913  what is not an option of the grid itself
     --reversals, --methods, several MODELs) makes a sweep of each of its values.
     """
     del quick, thorough  # they have filled in the options before this is called (cli/presets.py)
-    asked = config if seed is None else replace(config, seeds=(seed,))
+    asked = _seeded(config, seed)
     if asked.base is not None:
-        raise RefusedError(
-            "A rebound run aligns by itself; --base is for springback audit.", kind="option", where="--base",
-            next="Run springback audit MODEL --base BASE.",
-        )  # fmt: skip
-    from springback.experiments.rebound import outcome, run
+        told = "A rebound run aligns by itself; --base is for springback audit."
+        raise _refused(told, "--base", "Run springback audit MODEL --base BASE.")
+    chosen = _chosen(models, asked)
+    where = on_named(on)
+    from springback.experiments.rebound import engines, outcome, run
 
-    chosen = models or (asked.model,)
     if plan:
         found, lines = run.plan(chosen, axes, asked)
         return Answer({"plan": found}, lines=lines)
-    done = run.run_rebound(chosen, axes, asked, out, quiet=common.quiet)
-    fine, why = outcome.reportable(done.run)
+    with together(world, asked.device, sharded=shard) as conductor:
+        engine = engines.engine(where, conductor)
+        done = run.run_rebound(chosen, axes, asked, out, quiet=common.quiet, engine=engine)
+    fine, _ = outcome.reportable(done.run)
     page = _pages(done.run.path)
     return Answer(
         outcome.result(done.run, done.work_done, page),
         lines=outcome.lines(done.run, page),
-        warnings=[*done.warnings, *([] if fine else [f"not reportable: {why}"])],
+        warnings=[*done.warnings, *outcome.cautions(done.run)],
         status="done" if fine else "not_reportable",
         run=done.run.path,
     )
+
+
+def _seeded(config: Audit, seed: int | None) -> Audit:
+    if seed is None:
+        return config
+    if config.seeds != default("seeds"):
+        raise _refused("--seed and --seeds were both given", "--seed", "Give one of the two.")
+    return replace(config, seeds=(seed,))
+
+
+def _chosen(models: tuple[str, ...], config: Audit) -> tuple[str, ...]:
+    if models and config.model != default("model"):
+        raise _refused("MODEL was given twice", "--model", "Give MODELs or --model.")
+    if models and config.tiny:
+        raise _refused("--tiny is a model of its own", "--tiny", "Leave --tiny or the MODELs out.")
+    return models or (config.model,)
+
+
+def _refused(message: str, where: str, todo: str) -> RefusedError:
+    return RefusedError(message, kind="option", where=where, next=todo)
 
 
 def _pages(run: Path) -> str:

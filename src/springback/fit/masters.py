@@ -13,7 +13,7 @@ What it does not do: fp16 (it would need loss scaling and is refused), sharding,
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -52,6 +52,8 @@ class MasterAdamW:
                 "The network has no trainable parameter: `network.requires_grad_(True)`, or attach an adapter."
             )
         self.norms: dict[str, float] = {}
+        self.gather: Callable[[Sequence[Slot]], None] | None = None
+        """Called once a step, before the norm: where the gradients of other processes are added (`fit.spread`)."""
         self._scratch: dict[tuple[torch.device, torch.dtype], Tensor] = {}
 
     @torch.no_grad()
@@ -66,7 +68,12 @@ class MasterAdamW:
 
     @torch.no_grad()
     def norm(self) -> float:
-        """Norm of all gradients, each tensor's in fp32 and together in fp64; `norms` keeps each tensor's."""
+        """Norm of all gradients, each tensor's in fp32 and together in fp64; `norms` keeps each tensor's.
+
+        Asked once a step: it is here that the gradients of other processes come in.
+        """
+        if self.gather is not None:
+            self.gather(self.slots)
         squares = [self._square(slot) for slot in self.slots]
         device = squares[0].device
         values = torch.stack([square.to(device) for square in squares]).tolist()

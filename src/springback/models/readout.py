@@ -60,6 +60,12 @@ def route(network: nn.Module) -> Route:
     return _routes[network]
 
 
+def by_forward(network: nn.Module) -> None:
+    """From now on this network's logits are read by its own forward, where its head may not be called apart."""
+    with quiet(network):
+        _routes[network] = "keep" if _keep_works(network) else "whole"
+
+
 @contextmanager
 def quiet(network: nn.Module) -> Iterator[None]:
     """No gradient and no dropout inside; every module's mode is put back after, on exceptions too."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import psutil
 
@@ -31,13 +31,32 @@ class Audited:
     warnings: tuple[str, ...] = ()
 
 
+@runtime_checkable
+class Conductor(Protocol):
+    """Of several processes that compute one audit together, the first; `experiments/audit/ranks.py` has it."""
+
+    @property
+    def size(self) -> int:
+        """How many processes there are."""
+        ...
+
+    def require(self, config: Audit, expected: Estimate) -> None:
+        """Refuse what several processes cannot do, or have no room for."""
+
+    def lead(self, config: Audit, lab: Any, folder: Path) -> Any:
+        """The laboratory whose training all processes share, once all of them have theirs."""
+        ...
+
+
 def say(line: str) -> None:
     """Progress goes to standard error, a line at a time."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def run_audit(config: Audit, out: Path | None, *, quiet: bool = False) -> Audited:
+def run_audit(config: Audit, out: Path | None, *, quiet: bool = False, conductor: Conductor | None = None) -> Audited:
     """Run the audit, or go on with it, or find that it is done.
+
+    `conductor`: where several processes train together, of which this is the first.
 
     Raises:
         RefusedError: anything that cannot work, before anything is spent.
@@ -57,10 +76,20 @@ def run_audit(config: Audit, out: Path | None, *, quiet: bool = False) -> Audite
     known = identity(sources)
     if (done := Run.finished(path, command="audit", asked=_asked(config), identity=known)) is not None:
         return Audited(done, outcome.NOTHING_DONE)
+    _reversible(config)
     expected = estimate(config, plan, sources)
     tell(expected.sentence())
     require_room(expected, path, config)
-    return _carry_out(config, path, sources, plan, known, expected, quiet=quiet)
+    if conductor is not None:
+        conductor.require(config, expected)
+    return _carry_out(config, path, sources, plan, known, expected, quiet=quiet, conductor=conductor)
+
+
+def _reversible(config: Audit) -> None:
+    """A way of reversing that is not there is refused before anything is written."""
+    from springback.train.tuning.choose import tuning
+
+    tuning(config.reversal_method)
 
 
 def announce(config: Audit, tell: Any) -> None:
@@ -75,7 +104,7 @@ def announce(config: Audit, tell: Any) -> None:
     pull.pull(config.model)
 
 
-def _carry_out(
+def _carry_out(  # noqa: PLR0913  one for each thing that was found before
     config: Audit,
     path: Path,
     sources: Sources,
@@ -84,11 +113,12 @@ def _carry_out(
     expected: Estimate,
     *,
     quiet: bool,
+    conductor: Conductor | None,
 ) -> Audited:
     began = time.monotonic()
-    about = provenance.about(device=config.device)
+    about = provenance.about(device=config.device, **({"world": conductor.size} if conductor else {}))
     with Run.open(path, command="audit", asked=_asked(config), identity=known, about=about) as run:
-        work = _measured(run, config, sources, plan, expected, quiet=quiet)
+        work = _measured(run, config, sources, plan, expected, quiet=quiet, conductor=conductor)
         spent = (run.meta.get("spent") or 0.0) + time.monotonic() - began
         run.finish("complete", cost={"seconds": spent, "peak_bytes": peak_bytes()})
         warnings = run.warnings
@@ -96,7 +126,14 @@ def _carry_out(
 
 
 def _measured(
-    run: Run, config: Audit, sources: Sources, plan: Grid, expected: Estimate, *, quiet: bool
+    run: Run,
+    config: Audit,
+    sources: Sources,
+    plan: Grid,
+    expected: Estimate,
+    *,
+    quiet: bool,
+    conductor: Conductor | None,
 ) -> Mapping[str, int]:
     """All that needs torch. A refusal before the first record takes the new run's directory away again."""
     from springback.experiments.audit import finish
@@ -115,6 +152,8 @@ def _measured(
         run.note(plan=finish.plan(config, plan, expected), papers=papers, **finish.facts(prepared, config))
     finish.fixed_records(run, prepared, sources.dataset, config, shared.measuring)
     lab = laboratory(config, plan, prepared, run.path / "checkpoints")
+    if conductor is not None:
+        lab = conductor.lead(config, lab, run.path / "checkpoints")
     progress = Progress(left(expected, run, plan), expected.seconds_each, say=None if quiet else say)
     finish.measure(run, config, plan, lab, progress)
     if not config.keep_checkpoints:

@@ -7,7 +7,7 @@ import numpy as np
 
 from springback.elasticity import half_life, price, scaling
 from springback.errors import RefusedError
-from springback.experiments.rebound import elastic
+from springback.experiments.rebound import returned
 from springback.experiments.rebound.readings import Swept
 from springback.stats.measured import Measured, unmeasured
 
@@ -35,26 +35,32 @@ def scales(swept: Sequence[Swept], parameters: Mapping[str, int]) -> Iterator[tu
         "pretraining_tokens": [one.sweep.pretraining_tokens for one in models],
     }
     for axis, given in sizes.items():
-        known = [float(size) for size in given if size is not None]
-        if len(set(known)) > 1:
-            yield axis, {"axis": axis, "sweeps": [one.sweep.name for one in models], **_law(known, models)}
+        known = [(float(size), one) for size, one in zip(given, models, strict=True) if size is not None]
+        if len({size for size, _ in known}) > 1:
+            names = [one.sweep.name for _, one in known]
+            yield axis, {"axis": axis, "sweeps": names, **_law(known)}
 
 
-def _law(sizes: list[float], models: Sequence[Swept]) -> Body:
+def _law(known: Sequence[tuple[float, Swept]]) -> Body:
     """Half-life in reversed examples, by seed, against size."""
-    values = np.array([_prices(one) for one in models]) if len(sizes) == len(models) else np.zeros((0, 1))
+    values = np.array([_prices(one) for _, one in known])
     try:
         if not np.isfinite(values).all():
-            return {"b": unmeasured("some model's gain was not half undone within what was read").json()}
-        return scaling.power_law(sizes, values).json()
+            return {
+                "b": unmeasured("some model's gain is not clear of 0, or not half undone within what was read").json()
+            }
+        return scaling.power_law([size for size, _ in known], values).json()
     except RefusedError as error:
         return {"b": unmeasured(error.message).json()}
 
 
 def _prices(one: Swept) -> list[float]:
-    """Half-life in margin of each seed, ∞ where it is not reached."""
+    """Half-life in margin of each seed; ∞ where it is not reached, or where there is no clear gain to lose."""
     sizes = one.sizes("main", one.largest)
     start = one.margins("main", 0, 0)
+    gained = one.contrast("margin", "gain", 0)
+    if gained.low is None or gained.low <= 0:
+        return [np.inf] * len(one.seeds)
     means = np.array([(one.margins("main", one.largest, n) - start).mean(axis=1) for n in sizes]).T
     return half_life.crossing(np.asarray(sizes, dtype=np.float64), means, 0.5).tolist()
 
@@ -64,14 +70,16 @@ def _compared(one: Swept, twin: Swept) -> Body:
     n = min(one.sizes("main", one.largest)[-1], twin.sizes("main", twin.largest)[-1])
     undone = {name: each.contrast("margin", "undone", n).json() for name, each in (("undone", one),
               ("against_undone", twin))}  # fmt: skip
-    return {"cost_to_undo": {**ratio.json(), "why": ratio.why}, "n": n, **undone}
+    fine, why = one.reportable[0] and twin.reportable[0], one.reportable[1] or twin.reportable[1]
+    told = {"reportable": fine, "why": why or None}
+    return {"cost_to_undo": {**ratio.json(), "why": ratio.why}, "n": n, **undone, **told}
 
 
 def _ratio(one: Swept, twin: Swept) -> Measured:
-    sizes, mine = elastic.left(one)
-    others, theirs = elastic.left(twin)
-    if sizes != others or mine.shape != theirs.shape:
-        return unmeasured("the two sweeps were not read at the same sizes and pairs")
+    sizes, mine = returned.left(one)
+    others, theirs = returned.left(twin)
+    if sizes != others or mine.shape != theirs.shape or len(sizes) < 2 or mine.shape[1] < 2:
+        return unmeasured("the two sweeps were not read at the same sizes and pairs, two of each at least")
     return price.price_ratio(sizes, mine, theirs)
 
 

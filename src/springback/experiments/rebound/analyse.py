@@ -6,7 +6,7 @@ Torch-free; equal sweeps give equal records.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from springback.experiments.rebound import across, elastic, verdict
+from springback.experiments.rebound import across, elastic, returned, verdict
 from springback.experiments.rebound.readings import Swept
 
 Record = tuple[str, str, dict[str, Any]]
@@ -35,12 +35,21 @@ def _sweep(one: Swept, tolerance: float) -> Iterator[Record]:
     yield "stiffness", name, {"sweep": name, **stiff}
     for seed, body in elastic.interfering(one, stiff):
         yield "interference", f"{name}/{seed}", {"sweep": name, **body}
-    yield "closest_return", name, {"sweep": name, **elastic.returned(one, tolerance)}
-    shot = {reading: elastic.overshot(one, reading).json() for reading in ("margin", "score")}
-    yield "overshoot", name, {"sweep": name, **shot}
-    price = elastic.price(one)
-    yield "price", name, {"sweep": name, "half_life": {**price.json(), "why": price.why}}
-    yield "agreement", name, {"sweep": name, **elastic.agreement(one, tolerance)}
+    yield "closest_return", name, {"sweep": name, **returned.returned(one, tolerance)}
+    shot = {reading: returned.overshot(one, reading).json() for reading in ("margin", "score")}
+    last = one.sizes("main", one.largest)[-1]
+    yield "overshoot", name, {"sweep": name, "n": last, **shot}
+    price = returned.price(one)
+    reached = True if price.measured else False if str(price.why).startswith("not reached") else None
+    half = {**price.json(), "why": price.why}
+    yield "price", name, {"sweep": name, "read_to": last, "reached": reached, "half_life": half}
+    yield "agreement", name, {"sweep": name, **returned.agreement(one, tolerance)}
+    yield "sweep", name, {"sweep": name, "varied": one.sweep.varied, **_ruled(one)}
+
+
+def _ruled(one: Swept) -> dict[str, Any]:
+    """What the sweep's own audit has decided, and whether its own checks let it be quoted."""
     found = dict(one.read("verdict").get("verdict") or {})
-    ruled = {part: found.get(part) for part in ("label", "headline", "sentence", "reportable", "why")}
-    yield "sweep", name, {"sweep": name, "varied": one.sweep.varied, **ruled, "tests": list(one.read("test").values())}
+    fine, why = one.reportable
+    said = {part: found.get(part) for part in ("label", "headline", "sentence")}
+    return {**said, "reportable": fine, "why": why or None, "tests": list(one.read("test").values())}

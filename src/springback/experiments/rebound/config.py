@@ -1,8 +1,9 @@
 """What a rebound run is asked: axes over the options of an audit, each combination one sweep. Torch-free."""
 
+import math
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any
 
@@ -12,6 +13,10 @@ from springback.experiments.audit.config import Audit
 SAME = "same"
 TOLERANCE = 0.01
 RANK = Audit().rank
+
+OWN = {"tuners": ("tuner", "rank"), "align_mixes": ("align_mix",), "reverse_mixes": ("reverse_mix",),
+       "reversals": ("reversal_data",), "methods": ("reversal_method",)}  # fmt: skip
+"""Of each axis, the audit's own options that it takes the place of."""
 
 DEFAULTS: dict[str, object] = {"layers": "none", "forced_tokens": (0,), "arms": "all"}
 """What a sweep leaves out of an audit and adds to it, unless asked otherwise."""
@@ -30,21 +35,28 @@ class Axes:
     reversals: tuple[str, ...] = ()
     """Data to reverse on: `same` (the opposite answers), or files of other examples."""
     methods: tuple[str, ...] = ()
-    """Ways of reversing, as in --reversal-method; the others are compared with the first."""
+    """Ways of reversing, as in --reversal-method (plain,replay:share=0.5); the others are compared with the first."""
     tolerance: float = TOLERANCE
     """ε of definition 3.6: a model has returned when KL(start‖θ) is at most this, in bit/token."""
     pretraining_tokens: tuple[float, ...] = ()
     """Tokens each model was pretrained on, in the order of the models: k beside R, and an axis of scale."""
 
     def __post_init__(self) -> None:
-        if not self.tolerance > 0:
+        object.__setattr__(self, "methods", _rejoined(self.methods))
+        if not 0 < self.tolerance < math.inf:
             raise _refused("tolerance", f"must be greater than 0, got {self.tolerance}", "--tolerance 0.01")
-        for name in ("tuners", "align_mixes", "reverse_mixes", "reversals", "methods"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise _refused(name, f"names something twice: {values}", "name each once")
-        for tuner in self.tuners:
-            tuner_of(tuner)
+        for name, values in self.given().items():
+            meant = [tuner_of(value) for value in values] if name == "tuners" else values
+            _once(name, meant, values)
+        for name in ("align_mixes", "reverse_mixes"):
+            if wrong := [percent for percent in getattr(self, name) if not 0 <= percent <= 100]:
+                raise _refused(name, f"are percentages, got {wrong[0]}", "give numbers from 0 to 100")
+        if wrong := [tokens for tokens in self.pretraining_tokens if not 0 < tokens < math.inf]:
+            raise _refused("pretraining-tokens", f"must be greater than 0, got {wrong[0]}", "count the tokens")
+
+    def given(self) -> dict[str, tuple[Any, ...]]:
+        """Every axis of labels, data and ways of tuning, empty where it was left open."""
+        return {name: getattr(self, name) for name in OWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +72,17 @@ class Sweep:
 
 def sweeps(models: tuple[str, ...], axes: Axes, audit: Audit) -> tuple[Sweep, ...]:
     """Every combination, models slowest; the first one is what the others are compared with."""
+    _unambiguous(models, axes, audit)
     known = axes.pretraining_tokens
     if known and len(known) != len(models):
         raise _refused(
             "pretraining-tokens", f"needs one number for each of {len(models)} models, got {len(known)}", "give all"
         )
     tokens = dict(zip(models, known, strict=False))
-    options = {name: values for name, values in _options(models, axes, audit).items() if len(values) > 1}
+    options = _options(models, axes, audit)
     found = []
-    for chosen in _combinations(_options(models, axes, audit)):
-        varied = {name: value for name, value in chosen.items() if name in options}
+    for chosen in _combinations(options):
+        varied = {name: value for name, value in chosen.items() if len(options[name]) > 1}
         found.append(Sweep(_name(len(found), varied), varied, _audit(audit, chosen), tokens.get(chosen["model"])))
     return tuple(found)
 
@@ -86,7 +99,21 @@ def tuner_of(text: str) -> tuple[str, int]:
 
 def asked(models: tuple[str, ...], axes: Axes, audit: Audit) -> dict[str, Any]:
     """Everything that decides a run, as `run.json` holds it."""
-    return {"models": models, **asdict(axes), "audit": asdict(audit)}
+    return {"models": models, **asdict(axes), "audit": asdict(replace(audit, model=models[0]))}
+
+
+def default(name: str) -> Any:
+    """What an option of an audit is where nobody gave it."""
+    return next(field.default for field in fields(Audit) if field.name == name)
+
+
+def _unambiguous(models: tuple[str, ...], axes: Axes, audit: Audit) -> None:
+    """Refuse what would be left out unsaid: an axis beside the option that it replaces, a model given twice."""
+    _once("models", models, models)
+    for axis, values in axes.given().items():
+        for option in OWN[axis] if values else ():
+            if getattr(audit, option) != default(option):
+                raise _refused(axis, f"and --{option.replace('_', '-')} were both given", "give one of the two")
 
 
 def _options(models: tuple[str, ...], axes: Axes, audit: Audit) -> dict[str, tuple[Any, ...]]:
@@ -112,10 +139,26 @@ def _audit(audit: Audit, chosen: dict[str, Any]) -> Audit:
     return replace(audit, **{**chosen, "tuner": tuner, "rank": rank, "reversal_data": data})
 
 
+def _rejoined(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Methods, where a comma stands between two of them and between the options of one: `until=3` is no method."""
+    found: list[str] = []
+    for word in words:
+        if found and ":" in found[-1] and re.fullmatch(r"[A-Za-z_]+=[^:]*", word):
+            found[-1] += f",{word}"
+        else:
+            found.append(word)
+    return tuple(found)
+
+
+def _once(name: str, meant: Sequence[Any], values: Sequence[Any]) -> None:
+    if len(set(meant)) < len(meant):
+        raise _refused(name, f"names something twice: {', '.join(map(str, values))}", "name each once")
+
+
 def _name(index: int, varied: dict[str, Any]) -> str:
     """A directory's name: the place in the run, and what varies."""
     words = [f"{name.removeprefix('reversal_')}-{value}" for name, value in varied.items()]
-    slug = re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(words)).strip("-.")
+    slug = re.sub(r"(?:[^A-Za-z0-9.]|\.(?![A-Za-z0-9]))+", "-", "-".join(words)).strip("-.")
     return f"{index:02}-{slug}"[:80].rstrip("-.") if slug else f"{index:02}"
 
 

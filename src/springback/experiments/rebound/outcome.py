@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from springback.experiments.rebound.verdict import words
 from springback.stats.measured import Measured
 from springback.store.run import Run
 
@@ -22,25 +23,35 @@ def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[s
 
 
 def reportable(run: Run) -> tuple[bool, str]:
-    """Whether the first sweep's own checks let the result be quoted, and if not, why."""
-    found = run.get("reportable", "reportable") or {}
-    return bool(found.get("reportable", True)), str(found.get("why") or "")
+    """Whether the checks of the first sweep, whose verdict is the run's, let it be quoted; if not, why."""
+    found = run.get("verdict", "verdict") or {}
+    return bool(found.get("reportable")), str(found.get("why") or "")
+
+
+def cautions(run: Run) -> list[str]:
+    """What must not be quoted, sweep by sweep."""
+    return [
+        f"{name} is not reportable: {body['why']}" for name, body in run.read("sweep").items() if not body["reportable"]
+    ]
 
 
 def lines(run: Run, report: str | None) -> list[str]:
     """What a person reads at the end."""
     found = run.get("verdict", "verdict") or {}
-    told = [str(found.get("headline") or "no verdict"), f"verdict: {found.get('label')}", str(found.get("sentence"))]
-    told += [_line(run, name, found) for name in run.read("sweep")]
+    told = [str(found.get("headline") or "no verdict"), f"verdict: {words(found.get('label'))}", str(found["sentence"])]
+    told += [_line(run, name) for name in run.read("sweep")]
     return [*told, *([f"page: {report}"] if report else [])]
 
 
-def _line(run: Run, name: str, found: Mapping[str, Any]) -> str:
-    price = Measured.of((run.get("price", name) or {})["half_life"])
-    stiff = Measured.of((run.get("stiffness", name) or {})["R"])
-    label = found.get("labels", {}).get(name)
-    undone = f"half undone: {price.why}" if price.estimate is None else f"half undone after {_said(price)} examples"
-    return f"{name}: {label}; {undone}; R {f'not reportable: {stiff.why}' if stiff.estimate is None else _said(stiff)}"
+def _line(run: Run, name: str) -> str:
+    price, ratio = run.get("price", name) or {}, Measured.of((run.get("stiffness", name) or {})["R"])
+    label = words((run.get("sweep", name) or {}).get("label"))
+    stiff = f"not reportable ({ratio.why})" if ratio.estimate is None else _said(ratio)
+    return f"{name}: {label}; half undone {_undone(Measured.of(price['half_life']))}; R {stiff}"
+
+
+def _undone(price: Measured) -> str:
+    return f"cannot be told ({price.why})" if price.estimate is None else f"after {_said(price)} examples"
 
 
 def _said(value: Measured) -> str:

@@ -24,6 +24,8 @@ class Swept:
 
     sweep: Sweep
     read: Callable[[str], Records]
+    reportable: tuple[bool, str] = (True, "")
+    """Whether its own checks let it be quoted, and if not, why."""
 
     @cached_property
     def cells(self) -> Records:
@@ -54,7 +56,8 @@ class Swept:
 
     def items(self, kind: str, name: str, arm: str, aligned: int | str, n: int) -> Array:
         """[seed, item]: one number of each pair or neutral text at a point, in the items' order."""
-        return np.array([[body[name] for body in self._of(kind, f"{seed}/{arm}/{aligned}/{n}")] for seed in self.seeds])
+        cells = [self._of(kind, f"{seed}/{arm}/{aligned}/{n}") for seed in self.seeds]
+        return np.array([[body[name] for body in cell] for cell in cells], dtype=np.float64)
 
     def margins(self, arm: str, aligned: int | str, n: int) -> Array:
         """[seed, pair], bit/bit."""

@@ -6,8 +6,8 @@ made from those of its sweeps, in one transaction, when the last one is there.
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,15 @@ from springback.experiments.audit import outcome as audit_outcome
 from springback.experiments.audit.config import Audit
 from springback.experiments.audit.estimate import estimate, gib, require_room
 from springback.experiments.audit.grid import grid
-from springback.experiments.audit.run import announce, peak_bytes, run_audit, say
-from springback.experiments.audit.sources import gather, identity
+from springback.experiments.audit.run import announce, peak_bytes, say
+from springback.experiments.audit.sources import Sources, gather, identity
 from springback.experiments.rebound.analyse import analyse
-from springback.experiments.rebound.config import Axes, Sweep, asked, sweeps
+from springback.experiments.rebound.config import RANK, Axes, Sweep, asked, default, sweeps
+from springback.experiments.rebound.engines import here
+from springback.experiments.rebound.order import Engine, Order, place
 from springback.experiments.rebound.readings import Swept
 from springback.store import lock, provenance
 from springback.store.run import Run, default_dir
-
-Engine = Callable[[tuple[Sweep, ...], Path, bool], list[Mapping[str, int]]]
-"""Runs the sweeps in their directories below a path; the work that each call did, sweep by sweep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +34,6 @@ class Rebounded:
     run: Run
     work_done: Mapping[str, int]
     warnings: tuple[str, ...] = ()
-
-
-def here(planned: tuple[Sweep, ...], path: Path, quiet: bool) -> list[Mapping[str, int]]:  # noqa: FBT001
-    """One sweep after another, in this process."""
-    return [one(sweep, path, quiet=quiet) for sweep in planned]
-
-
-def one(sweep: Sweep, path: Path, *, quiet: bool) -> Mapping[str, int]:
-    """Run one sweep, or find that it is done."""
-    if not quiet:
-        say(f"sweep {sweep.name}")
-    done = run_audit(sweep.audit, place(path, sweep), quiet=quiet)
-    done.run.close()
-    return done.work_done
-
-
-def place(path: Path, sweep: Sweep) -> Path:
-    """The directory of a sweep."""
-    return path / "sweeps" / sweep.name
 
 
 def run_rebound(
@@ -71,19 +51,22 @@ def run_rebound(
             "Another process is writing this run.", kind="run", where=str(path),
             next="Wait for it, or give another --out.",
         )  # fmt: skip
-    known, parameters = _checked(planned, path, quiet=quiet)
+    sources = _sources(planned, quiet=quiet)
+    known = {name: hashes for name, (_, hashes) in sources.items()}
     if (done := Run.finished(path, command="rebound", asked=question, identity=known)) is not None:
         return Rebounded(done, audit_outcome.NOTHING_DONE)
+    memory = _possible(planned, {name: found for name, (found, _) in sources.items()}, path)
     began = time.monotonic()
     about = provenance.about(device=audit.device)
     with Run.open(path, command="rebound", asked=question, identity=known, about=about) as run:
         run.note(plan={"sweeps": [_told(sweep) for sweep in planned], "cells": _cells(planned)})
         try:
-            work = engine(planned, path, quiet)
+            work = engine(Order(sweeps=planned, path=path, quiet=quiet, identity=known, memory=memory))
         except RefusedError:
             _take_back(run)
             raise
-        _read_together(run, planned, path, axes, parameters)
+        sizes = {sweep.audit.model: start.parameters for sweep in planned if (start := sources[sweep.name][0].start)}
+        _read_together(run, planned, path, axes, sizes)
         spent = (run.meta.get("spent") or 0.0) + time.monotonic() - began
         run.finish("complete", cost={"seconds": spent, "peak_bytes": peak_bytes()})
         warnings = run.warnings
@@ -94,49 +77,68 @@ def run_rebound(
 def plan(models: tuple[str, ...], axes: Axes, audit: Audit) -> tuple[dict[str, Any], list[str]]:
     """Sizes, memory, disk and time of every sweep, as data and as lines."""
     planned = sweeps(models, axes, audit)
-    found = {}
-    for sweep in planned:
-        announce(sweep.audit, say)
-        found[sweep.name] = estimate(sweep.audit, grid(sweep.audit), gather(sweep.audit))
+    read = _sources(planned, quiet=False)
+    found = {sweep.name: estimate(sweep.audit, grid(sweep.audit), read[sweep.name][0]) for sweep in planned}
     seconds, memory = sum(each.seconds for each in found.values()), max(each.memory.total for each in found.values())
-    told = [f"{len(planned)} sweeps, {len(_cells(planned))} cells, about {seconds / 60:.1f} min, {gib(memory)} GiB"]
+    many = f"{len(planned)} sweep{'s' * (len(planned) != 1)}, {len(_cells(planned))} cells"
+    told = [f"{many}, about {seconds / 60:.1f} min, {gib(memory)} GiB of memory"]
     told += [f"  {name}: {each.sentence()}" for name, each in found.items()]
     return {"seconds": seconds, "memory_bytes": memory, "sweeps": {n: e.json() for n, e in found.items()}}, told
 
 
-def _checked(planned: tuple[Sweep, ...], path: Path, *, quiet: bool) -> tuple[dict[str, Any], dict[str, int]]:
-    """Every sweep's sources are found, hashed and have room before the first one is run; parameters by model."""
-    known, parameters = {}, {}
+def _sources(planned: tuple[Sweep, ...], *, quiet: bool) -> dict[str, tuple[Sources, dict[str, Any]]]:
+    """Models, data and their hashes for every sweep; those that differ in how they tune share them. Torch-free."""
+    found: dict[Audit, tuple[Sources, dict[str, Any]]] = {}
     for sweep in planned:
-        announce(sweep.audit, (lambda _: None) if quiet else say)
-        sources = gather(sweep.audit)
-        require_room(estimate(sweep.audit, grid(sweep.audit), sources), path, sweep.audit)
-        known[sweep.name] = identity(sources)
-        if sources.start is not None:
-            parameters[sweep.audit.model] = sources.start.parameters
-    return known, parameters
+        if (read := _read_by(sweep)) not in found:
+            announce(read, (lambda _: None) if quiet else say)
+            sources = gather(read)
+            found[read] = sources, identity(sources)
+    return {sweep.name: found[_read_by(sweep)] for sweep in planned}
+
+
+def _read_by(sweep: Sweep) -> Audit:
+    """The options of a sweep that decide what is read."""
+    return replace(sweep.audit, tuner="full", rank=RANK, reversal_method=default("reversal_method"))
+
+
+def _possible(planned: tuple[Sweep, ...], sources: Mapping[str, Sources], path: Path) -> int:
+    """Refuse a sweep that cannot work before the first one is run: its way of tuning, its memory, its disk.
+
+    Returns the bytes of memory that the dearest sweep needs.
+    """
+    from springback.train.tuning.choose import tuning
+
+    for method in dict.fromkeys(sweep.audit.reversal_method for sweep in planned):
+        tuning(method)
+    kept = memory = 0
+    for sweep in planned:
+        expected = estimate(sweep.audit, grid(sweep.audit), sources[sweep.name])
+        kept = kept + expected.disk_bytes if sweep.audit.keep_checkpoints else expected.disk_bytes
+        require_room(replace(expected, disk_bytes=kept), path, sweep.audit)
+        memory = max(memory, expected.memory.total)
+    return memory
 
 
 def _take_back(run: Run) -> None:
-    """Nothing was begun: a run without a sweep leaves no directory behind."""
-    if not (run.path / "sweeps").exists():
+    """Nothing was begun: a run in which no sweep has a directory leaves none behind."""
+    if not any(run.path.glob("sweeps/*")):
         run.close()
         shutil.rmtree(run.path, ignore_errors=True)
 
 
-def _read_together(run: Run, planned: tuple[Sweep, ...], path: Path, axes: Axes, parameters: dict[str, int]) -> None:
+def _read_together(run: Run, planned: tuple[Sweep, ...], path: Path, axes: Axes, parameters: Mapping[str, int]) -> None:
     if run.get("verdict", "verdict") is not None:
         return
     runs = [Run.look(place(path, sweep)) for sweep in planned]
-    swept = [Swept(sweep, found.read) for sweep, found in zip(planned, runs, strict=True)]
+    fine = [audit_outcome.reportable(found) for found in runs]
+    swept = [Swept(sweep, found.read, told) for sweep, found, told in zip(planned, runs, fine, strict=True)]
     run.note(model=runs[0].meta["model"], papers=_papers(runs))
     with run.together():
         run.append("data", "data", runs[0].get("data", "data") or {})
         run.append("scorer", "scorer", runs[0].get("scorer", "scorer") or {})
         for kind, key, body in analyse(swept, tolerance=axes.tolerance, parameters=parameters):
             run.append(kind, key, body)
-        fine, why = audit_outcome.reportable(runs[0])
-        run.append("reportable", "reportable", {"reportable": fine, "why": why})
     for found in runs:
         found.close()
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from springback.report.evidence import Records
-from springback.report.pages import rebound, resist, theory, toy
+from springback.report.pages import cycle, rebound, resist, theory, toy
 from springback.report.pages.sheet import Sheet
 
 PAGES: Final[Mapping[str, Callable[[Records, Mapping[str, Any]], Sheet]]] = {
+    "cycle": cycle.sheet,
     "rebound": rebound.sheet,
     "resist": resist.sheet,
     "theory": theory.sheet,

@@ -10,6 +10,7 @@ It does not hold against somebody who can choose the loss: it is what a fine-tun
 Departure: the paper warms the learning rate up; here the recipe's own rate is kept, so that runs compare.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -42,7 +43,7 @@ class Constrained:
     """Last answer token (first = 1) that `early` holds."""
 
     def __post_init__(self) -> None:
-        if min(self.first, self.early, self.late) <= 0 or self.until < 1:
+        if not all(0 < beta < math.inf for beta in (self.first, self.early, self.late)) or self.until < 1:
             raise ValueError(f"every β must be > 0 and until at least 1, got {self}")
 
     def __call__(self, network: nn.Module, rows: Sequence[Row], before: Sequence[Row]) -> TuningLoss:

@@ -8,6 +8,7 @@ network and one more forward pass a batch.
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -34,8 +35,8 @@ class KLAnchor:
     """Nats of loss for a nat of KL; 0 is plain tuning."""
 
     def __post_init__(self) -> None:
-        if not self.weight >= 0:
-            raise ValueError(f"weight must be at least 0, got {self.weight}")
+        if not 0 <= self.weight < math.inf:
+            raise ValueError(f"weight must be a number of at least 0, got {self.weight}")
 
     def __call__(self, network: nn.Module, rows: Sequence[Row], before: Sequence[Row]) -> TuningLoss:
         del rows, before

@@ -5,6 +5,7 @@ over again. One step stays one step; its tokens grow. Where the weights were not
 there is nothing to replay and the step is a plain one.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -29,8 +30,8 @@ class Replay:
     """Old rows for each new one."""
 
     def __post_init__(self) -> None:
-        if not self.share > 0:
-            raise ValueError(f"share must be above 0 (0 is plain tuning), got {self.share}")
+        if not 0 < self.share < math.inf:
+            raise ValueError(f"share must be a number above 0 (0 is plain tuning), got {self.share}")
 
     def __call__(self, network: nn.Module, rows: Sequence[Row], before: Sequence[Row]) -> TuningLoss:
         del network

@@ -1,0 +1,78 @@
+"""`springback cycle`: text, alignment, reversal, re-alignment, and how long each lasts; or go on where it stopped."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from springback.cli.answer import Answer
+from springback.cli.options import COMMON, Common, Flat
+from springback.errors import RefusedError
+from springback.experiments.cycle.config import Cycle
+
+
+def app(
+    *,
+    config: Flat[Cycle] = Cycle(),
+    quick: Annotated[bool, Parameter(help="Fewer sizes, samples and pairs, one placebo.")] = False,
+    plan: Annotated[bool, Parameter(help="Say what it would take, and run nothing.")] = False,
+    seed: Annotated[int | None, Parameter(help="One seed: the same as --seeds N.")] = None,
+    out: Annotated[Path | None, Parameter(help="Directory of the run; a run found there goes on.")] = None,
+    common: Common = COMMON,
+) -> Answer:
+    """Take a model through its life cycle, and measure how long each stage lasts.
+
+    Four stages on one chain: pretraining-like text, alignment, reversal, re-alignment. For each, what it gains and the
+    half-life of that under the stages that follow; and whether re-alignment is quicker than the first alignment.
+    """
+    del quick  # it has filled in the options before this is called (cli/presets.py)
+    asked = _seeded(config, seed)
+    if plan:
+        return _planned(asked)
+    from springback.experiments.cycle import outcome
+    from springback.experiments.cycle.run import run_cycle
+
+    done = run_cycle(asked, out, quiet=common.quiet)
+    fine, why = outcome.reportable(done.run)
+    page = _page(done.run.path)
+    return Answer(
+        outcome.result(done.run, done.work_done, page),
+        lines=outcome.lines(done.run, page),
+        warnings=[*done.warnings, *outcome.doubts(done.run), *([] if fine else [f"not reportable: {why}"])],
+        status="done" if fine else "not_reportable",
+        run=done.run.path,
+    )
+
+
+def _page(run: Path) -> str:
+    """The page of a finished run, written again only where it is missing."""
+    from springback.report.page import write_report
+
+    page = run / "report.html"
+    return str(page if page.exists() else write_report(run)[0])
+
+
+def _planned(config: Cycle) -> Answer:
+    from springback.experiments.audit.run import announce, say
+    from springback.experiments.cycle.chain import course
+    from springback.experiments.cycle.plan import estimate, sentence, stated
+    from springback.experiments.cycle.sources import gather
+
+    announce(config.audit(), say)
+    stages = course(config)
+    expected = estimate(config, stages, gather(config))
+    memory = f"  memory: {expected.memory.sentence()}"
+    rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
+    found = {**expected.json(), **stated(config, stages, expected)}
+    return Answer({"plan": found}, lines=[sentence(stages, expected), memory, *rows])
+
+
+def _seeded(config: Cycle, seed: int | None) -> Cycle:
+    if seed is None:
+        return config
+    if config.seeds != Cycle().seeds:
+        raise RefusedError(
+            "--seed and --seeds were both given", kind="option", where="--seed", next="Give one of the two."
+        )
+    return replace(config, seeds=(seed,))
