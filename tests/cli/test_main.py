@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from springback import __version__
+from springback.cli.answer import intervals
 from springback.cli.main import COMMANDS, app
 
 PLANTED = str(Path(__file__).with_name("planted.py"))
@@ -217,3 +218,13 @@ def test_python_m_springback_is_the_same_command(monkeypatch, capsys):
         runpy.run_module("springback", run_name="__main__")
     assert ended.value.code == 0
     assert capsys.readouterr().out == f"{__version__}\n"
+
+
+def test_an_interval_that_is_open_on_one_side_has_no_ends_but_a_bound():
+    whole = {"estimate": 2.0, "low": 1.0, "high": 3.0, "n": 9}
+    found = intervals(
+        {"a": [whole, whole | {"high": None}], "b": whole | {"low": None, "high": None}, "c": {"low": None}}
+    )
+    assert found["a"] == [whole, {"estimate": 2.0, "n": 9, "at_least": 1.0}]
+    assert found["b"] == {"estimate": 2.0, "n": 9}
+    assert found["c"] == {"low": None}

@@ -78,7 +78,24 @@ class Answer:
         if self.trouble is not None:
             return {**head, "error": {name: getattr(self.trouble, name) for name in Trouble.__slots__}}
         run = None if self.run is None else str(self.run)
-        return {**head, "run": run, "result": self.result, "warnings": list(self.warnings)}
+        return {**head, "run": run, "result": intervals(self.result), "warnings": list(self.warnings)}
+
+
+def intervals(value: object) -> Any:
+    """Measured numbers have both ends or none: JSON has no infinity, so an open end becomes `at_least` or `at_most`."""
+    if isinstance(value, Mapping):
+        found = {key: intervals(inner) for key, inner in value.items()}
+        return _closed(found) if "estimate" in found and {"low", "high"} <= found.keys() else found
+    return [intervals(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _closed(measured: dict[str, Any]) -> dict[str, Any]:
+    low, high = measured["low"], measured["high"]
+    if low is not None and high is not None:
+        return measured
+    ends = {"at_least": low, "at_most": high}
+    rest = {key: inner for key, inner in measured.items() if key not in ("low", "high")}
+    return rest | {name: end for name, end in ends.items() if end is not None}
 
 
 def give(command: str, ask: Callable[[], object], *, as_json: bool, quiet: bool = False) -> int:
