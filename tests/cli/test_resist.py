@@ -43,7 +43,8 @@ def test_a_run_answers_with_verdict_pairs_and_measured_numbers(answered):
     assert [(pair["earlier"], pair["later"]) for pair in result["pairs"]] == [(1, 2)]
     assert {"forward", "inverse", "placebo_forward", "placebo_inverse"} <= result["pairs"][0].keys()
     for number in numbers(result):
-        assert "why" in number or {"low", "high", "level", "n", "over", "unit"} <= number.keys()
+        assert "why" in number or {"level", "n", "over", "unit"} <= number.keys()
+        assert ("low" in number) == ("high" in number)
 
 
 def test_the_paper_s_number_is_there_and_says_what_it_is(answered):

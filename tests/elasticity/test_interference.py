@@ -83,3 +83,13 @@ def test_a_geometric_mean_above_one_never_goes_with_a_c_below_it(seed):
 def test_lengths_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="positive length"):
         coefficient(np.zeros(3), np.zeros(3), np.array([1.0, 0.0, 2.0]))
+
+
+def test_where_c2_is_not_reportable_jensens_bound_may_still_say_that_it_is_above_1():
+    generator = np.random.default_rng(4)
+    start, tokens = np.zeros(60), np.full(60, 20.0)
+    up = coefficient(generator.normal(6, 4, 60), start, tokens)
+    assert up.c.estimate is None
+    assert predicted(up) == "helps"
+    down = coefficient(generator.normal(-6, 4, 60), start, tokens)  # the bound lies below 1: nothing follows
+    assert (down.c.estimate, predicted(down)) == (None, "not_reportable")

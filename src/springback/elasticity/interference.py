@@ -77,9 +77,12 @@ def coefficient(tuned: Array, start: Array, tokens: Array) -> Coefficient:
 
 
 def predicted(c2: Coefficient) -> Prediction:
-    """What c₂ says of γ_a: `undecided` where its interval holds 1."""
+    """What c₂ says of γ_a: `undecided` where its interval holds 1.
+
+    Where c₂ itself is not reportable, Jensen's bound may still say that it lies above 1.
+    """
     if c2.c.estimate is None:
-        return "not_reportable"
+        return "helps" if c2.per_token.low is not None and c2.per_token.low > 1 else "not_reportable"
     if not c2.c.excludes(1.0):
         return "undecided"
     return "hurts" if c2.c.estimate < 1 else "helps"

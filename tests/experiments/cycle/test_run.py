@@ -188,7 +188,7 @@ def test_killed_at_random_moments_it_ends_in_the_same_records(ran, tmp_path):
     for _ in range(3):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            process.wait(timeout=moments.uniform(5, 10))
+            process.wait(timeout=moments.uniform(1.5, 4))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             process.wait()

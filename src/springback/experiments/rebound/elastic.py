@@ -46,12 +46,12 @@ def interfering(swept: Swept, body: Body) -> Iterator[tuple[str, Body]]:
                        "predicted": "not_reportable", "happened": _sign(body), "agrees": None}  # fmt: skip
         return
     for row, seed in enumerate(swept.seeds):
-        c2, c3 = (_coefficient(swept, side, sizes[-1], row) for side in ("wanted", "opposite"))
+        c2, c3 = (_coefficient(swept, side, sizes[0], row) for side in ("wanted", "opposite"))
         told = interference.predicted(c2)
         happened = _sign(body)
         known = told in ("hurts", "helps") and happened in ("hurts", "helps")
         yield str(seed), {
-            "seed": seed, "reversed": sizes[-1], "c2": c2.json(), "c3": c3.json(), "l_star": _l_star(c2, c3),
+            "seed": seed, "reversed": sizes[0], "c2": c2.json(), "c3": c3.json(), "l_star": _l_star(c2, c3),
             "predicted": told, "happened": happened, "agrees": told == happened if known else None,
         }  # fmt: skip
 
