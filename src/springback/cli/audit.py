@@ -7,6 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
+from springback.cli.finished import one_seed, page_of
 from springback.cli.options import COMMON, Common, Flat
 from springback.cli.together import HELP, SHARD, together
 from springback.errors import RefusedError
@@ -34,7 +35,7 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
     what you leave open.
     """
     del quick, thorough  # they have filled in the options before this is called (cli/presets.py)
-    asked = _seeded(_named(config, model), seed)
+    asked = one_seed(_named(config, model), seed)
     if plan:
         return _planned(asked)
     from springback.experiments.audit import outcome
@@ -43,7 +44,7 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
     with together(world, asked.device, sharded=shard) as conductor:
         done = run_audit(asked, out, quiet=common.quiet, conductor=conductor)
     fine, why = outcome.reportable(done.run)
-    page = _page(done.run.path)
+    page = page_of(done.run.path)
     return Answer(
         outcome.result(done.run, done.work_done, page),
         lines=outcome.lines(done.run, page),
@@ -51,14 +52,6 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
         status="done" if fine else "not_reportable",
         run=done.run.path,
     )
-
-
-def _page(run: Path) -> str:
-    """The page of a finished run, written again only where it is missing."""
-    from springback.report.page import write_report
-
-    page = run / "report.html"
-    return str(page if page.exists() else write_report(run)[0])
 
 
 def _planned(config: Audit) -> Answer:
@@ -82,16 +75,6 @@ def _named(config: Audit, model: str | None) -> Audit:
     if config.model != _default("model"):
         raise RefusedError("MODEL was given twice", kind="option", where="--model", next="Give MODEL or --model.")
     return replace(config, model=model)
-
-
-def _seeded(config: Audit, seed: int | None) -> Audit:
-    if seed is None:
-        return config
-    if config.seeds != _default("seeds"):
-        raise RefusedError(
-            "--seed and --seeds were both given", kind="option", where="--seed", next="Give one of the two."
-        )
-    return replace(config, seeds=(seed,))
 
 
 def _default(name: str) -> object:

@@ -1,14 +1,13 @@
 """`springback cycle`: text, alignment, reversal, re-alignment, and how long each lasts; or go on where it stopped."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
+from springback.cli.finished import one_seed, page_of
 from springback.cli.options import COMMON, Common, Flat
-from springback.errors import RefusedError
 from springback.experiments.cycle.config import Cycle
 
 
@@ -27,7 +26,7 @@ def app(
     half-life of that under the stages that follow; and whether re-alignment is quicker than the first alignment.
     """
     del quick  # it has filled in the options before this is called (cli/presets.py)
-    asked = _seeded(config, seed)
+    asked = one_seed(config, seed)
     if plan:
         return _planned(asked)
     from springback.experiments.cycle import outcome
@@ -35,7 +34,7 @@ def app(
 
     done = run_cycle(asked, out, quiet=common.quiet)
     fine, why = outcome.reportable(done.run)
-    page = _page(done.run.path)
+    page = page_of(done.run.path)
     return Answer(
         outcome.result(done.run, done.work_done, page),
         lines=outcome.lines(done.run, page),
@@ -43,14 +42,6 @@ def app(
         status="done" if fine else "not_reportable",
         run=done.run.path,
     )
-
-
-def _page(run: Path) -> str:
-    """The page of a finished run, written again only where it is missing."""
-    from springback.report.page import write_report
-
-    page = run / "report.html"
-    return str(page if page.exists() else write_report(run)[0])
 
 
 def _planned(config: Cycle) -> Answer:
@@ -66,13 +57,3 @@ def _planned(config: Cycle) -> Answer:
     rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
     found = {**expected.json(), **stated(config, stages, expected)}
     return Answer({"plan": found}, lines=[sentence(stages, expected), memory, *rows])
-
-
-def _seeded(config: Cycle, seed: int | None) -> Cycle:
-    if seed is None:
-        return config
-    if config.seeds != Cycle().seeds:
-        raise RefusedError(
-            "--seed and --seeds were both given", kind="option", where="--seed", next="Give one of the two."
-        )
-    return replace(config, seeds=(seed,))

@@ -1,12 +1,12 @@
 """`springback rebound`: the grid of align and reverse over models, tuners, labels, data and ways of reversing."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
+from springback.cli.finished import one_seed, page_of
 from springback.cli.options import COMMON, Common, Flat
 from springback.cli.together import HELP, SHARD, together
 from springback.errors import RefusedError
@@ -35,7 +35,7 @@ def app(  # noqa: PLR0913  what is not an option of the grid itself
     --reversals, --methods, several MODELs) makes a sweep of each of its values.
     """
     del quick, thorough  # they have filled in the options before this is called (cli/presets.py)
-    asked = _seeded(config, seed)
+    asked = one_seed(config, seed)
     if asked.base is not None:
         told = "A rebound run aligns by itself; --base is for springback audit."
         raise _refused(told, "--base", "Run springback audit MODEL --base BASE.")
@@ -60,14 +60,6 @@ def app(  # noqa: PLR0913  what is not an option of the grid itself
     )
 
 
-def _seeded(config: Audit, seed: int | None) -> Audit:
-    if seed is None:
-        return config
-    if config.seeds != default("seeds"):
-        raise _refused("--seed and --seeds were both given", "--seed", "Give one of the two.")
-    return replace(config, seeds=(seed,))
-
-
 def _chosen(models: tuple[str, ...], config: Audit) -> tuple[str, ...]:
     if models and config.model != default("model"):
         raise _refused("MODEL was given twice", "--model", "Give MODELs or --model.")
@@ -81,10 +73,7 @@ def _refused(message: str, where: str, todo: str) -> RefusedError:
 
 
 def _pages(run: Path) -> str:
-    """The run's page and those of its sweeps, written again only where they are missing."""
-    from springback.report.page import write_report
-
-    for path in (*sorted((run / "sweeps").iterdir()), run):
-        if not (path / "report.html").exists():
-            write_report(path)
-    return str(run / "report.html")
+    """The run's page, those of its sweeps first: it links to them."""
+    for sweep in sorted((run / "sweeps").iterdir()):
+        page_of(sweep)
+    return page_of(run)

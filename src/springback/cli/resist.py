@@ -1,14 +1,13 @@
 """`springback resist`: slices, answers, forward and inverse pairs, verdict; or go on where it stopped."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
+from springback.cli.finished import one_seed, page_of
 from springback.cli.options import COMMON, Common, Flat
-from springback.errors import RefusedError
 from springback.experiments.resist.config import Design, Resist, settled
 
 
@@ -25,7 +24,7 @@ def app(
     The base is tuned on slices of a data set; every model writes answers; every model is tuned on every other one's.
     Held-out excess loss, its floor taken off, is compared between the directions and with the base as a placebo.
     """
-    design = settled(_seeded(config, seed))
+    design = settled(one_seed(config, seed))
     if plan:
         return _planned(design)
     from springback.experiments.resist import outcome
@@ -33,7 +32,7 @@ def app(
 
     done = run_resist(design, out, quiet=common.quiet)
     fine, why = outcome.reportable(done.run)
-    page = _page(done.run.path)
+    page = page_of(done.run.path)
     return Answer(
         outcome.result(done.run, done.work_done, page),
         lines=outcome.lines(done.run, page),
@@ -41,14 +40,6 @@ def app(
         status="done" if fine else "not_reportable",
         run=done.run.path,
     )
-
-
-def _page(run: Path) -> str:
-    """The page of a finished run, written again only where it is missing."""
-    from springback.report.page import write_report
-
-    page = run / "report.html"
-    return str(page if page.exists() else write_report(run)[0])
 
 
 def _planned(design: Design) -> Answer:
@@ -61,13 +52,3 @@ def _planned(design: Design) -> Answer:
     memory = f"  memory: {expected.memory.sentence()}"
     rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
     return Answer({"plan": {**expected.json(), **stated(design, expected)}}, lines=[sentence(expected), memory, *rows])
-
-
-def _seeded(config: Resist, seed: int | None) -> Resist:
-    if seed is None:
-        return config
-    if config.seeds != Resist().seeds:
-        raise RefusedError(
-            "--seed and --seeds were both given", kind="option", where="--seed", next="Give one of the two."
-        )
-    return replace(config, seeds=(seed,))

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
+from springback.cli.finished import page_of
 from springback.cli.options import COMMON, Common, Flat
 from springback.experiments.theory import CONVENTION, Theory, TheoryConfig, run_theory
 
@@ -23,18 +24,11 @@ def app(
     tree. Options with several values take them with commas: --k 10,100 --l 0.05,0.5.
     """
     done = run_theory(config, out)
-    page = _page(done.path)
+    page = page_of(done.path)
     result = {
         "rows": done.rows, "huffman": done.huffman, "hooke": done.hooke, "convention": CONVENTION, "report": page,
     }  # fmt: skip
     return Answer(result, lines=_lines(done, page), run=done.path, warnings=done.warnings)
-
-
-def _page(run: Path) -> str:
-    from springback.report.page import write_report
-
-    page = run / "report.html"
-    return str(page if page.exists() else write_report(run)[0])
 
 
 def _lines(done: Theory, page: str) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
+from springback.cli.finished import page_of
 from springback.cli.options import COMMON, Common, Flat
 from springback.experiments.toy.config import Toy
 
@@ -27,7 +28,7 @@ def app(
     from springback.experiments.toy.run import run_toy
 
     done = run_toy(config, out, quiet=common.quiet)
-    page = _page(done.run.path)
+    page = page_of(done.run.path)
     warnings = [*done.run.warnings, *_few(config)]
     return Answer(
         outcome.result(done.run, done.work_done, page),
@@ -39,10 +40,3 @@ def app(
 
 def _few(config: Toy) -> list[str]:
     return [] if len(config.seeds) >= 3 else ["fewer than 3 seeds: nothing is decided, for intervals are over seeds"]
-
-
-def _page(run: Path) -> str:
-    from springback.report.page import write_report
-
-    page = run / "report.html"
-    return str(page if page.exists() else write_report(run)[0])

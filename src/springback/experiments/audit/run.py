@@ -1,6 +1,5 @@
 """From options to a finished run: find, check, refuse or run, analyse. What can be found without torch is."""
 
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -18,8 +17,8 @@ from springback.experiments.audit.grid import Grid, grid
 from springback.experiments.audit.progress import Progress
 from springback.experiments.audit.sources import Sources, gather, identity
 from springback.judge.choose import choose
-from springback.store import lock, provenance
-from springback.store.run import Run, default_dir
+from springback.store import provenance
+from springback.store.run import Run, default_dir, require_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +62,7 @@ def run_audit(config: Audit, out: Path | None, *, quiet: bool = False, conductor
     """
     tell = (lambda _: None) if quiet else say
     path = out or default_dir("audit", asdict(config))
-    if lock.held(path):
-        raise RefusedError(
-            "Another process is writing this run.",
-            kind="run",
-            where=str(path),
-            next="Wait for it, or give another --out.",
-        )
+    require_free(path)
     announce(config, tell)
     sources = gather(config)
     plan = grid(config)
@@ -145,7 +138,7 @@ def _measured(
         scorer = choose(named, fit=shared.scorer_fit, held_out=shared.scorer_held_out, why=shared.scorer_why)
         prepared = prepare(config, sources, scorer)
     except RefusedError:
-        _take_back(run)
+        run.abandon()
         raise
     if "plan" not in run.meta:
         papers = finish.papers(config, sources.dataset)
@@ -159,13 +152,6 @@ def _measured(
     if not config.keep_checkpoints:
         lab.weights.release()
     return asdict(lab.work)
-
-
-def _take_back(run: Run) -> None:
-    """Nothing was written: a run without a record leaves no directory behind."""
-    if not run.kinds():
-        run.close()
-        shutil.rmtree(run.path, ignore_errors=True)
 
 
 def _asked(config: Audit) -> dict[str, Any]:

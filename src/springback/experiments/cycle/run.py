@@ -1,6 +1,5 @@
 """From options to a finished cycle: find, check, refuse or run, analyse. What can be found without torch is."""
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -22,8 +21,8 @@ from springback.experiments.cycle.readings import Readings
 from springback.experiments.cycle.sources import Sources, gather, identity
 from springback.experiments.cycle.walk import walk
 from springback.judge.choose import choose
-from springback.store import lock, provenance
-from springback.store.run import Run, default_dir
+from springback.store import provenance
+from springback.store.run import Run, default_dir, require_free
 
 if TYPE_CHECKING:
     from springback.experiments.cycle.laboratory import ModelLaboratory
@@ -39,9 +38,7 @@ def run_cycle(config: Cycle, out: Path | None, *, quiet: bool = False) -> Audite
     """
     tell: Callable[[str], None] = (lambda _: None) if quiet else say
     path = out or default_dir("cycle", asdict(config))
-    if lock.held(path):
-        raise RefusedError("Another process is writing this run.", kind="run", where=str(path),
-                           next="Wait for it, or give another --out.")  # fmt: skip
+    require_free(path)
     announce(config.audit(), tell)
     sources, stages = gather(config), course(config)
     known = identity(sources)
@@ -70,9 +67,7 @@ def _measured(
         scorer = choose(named, fit=shared.scorer_fit, held_out=shared.scorer_held_out, why=shared.scorer_why)
         prepared, rows = prepare(config, sources, scorer)
     except RefusedError:
-        if not run.kinds():
-            run.close()
-            shutil.rmtree(run.path, ignore_errors=True)
+        run.abandon()
         raise
     if "plan" not in run.meta:
         facts = finish.facts(prepared, config.audit())

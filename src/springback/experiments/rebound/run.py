@@ -4,7 +4,6 @@ A sweep that is complete is not run again; one that was interrupted goes on wher
 made from those of its sweeps, in one transaction, when the last one is there.
 """
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,8 +22,8 @@ from springback.experiments.rebound.config import RANK, Axes, Sweep, asked, defa
 from springback.experiments.rebound.engines import here
 from springback.experiments.rebound.order import Engine, Order, place
 from springback.experiments.rebound.readings import Swept
-from springback.store import lock, provenance
-from springback.store.run import Run, default_dir
+from springback.store import provenance
+from springback.store.run import Run, default_dir, require_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +45,7 @@ def run_rebound(
     """
     planned, question = sweeps(models, axes, audit), asked(models, axes, audit)
     path = out or default_dir("rebound", question)
-    if lock.held(path):
-        raise RefusedError(
-            "Another process is writing this run.", kind="run", where=str(path),
-            next="Wait for it, or give another --out.",
-        )  # fmt: skip
+    require_free(path)
     sources = _sources(planned, quiet=quiet)
     known = {name: hashes for name, (_, hashes) in sources.items()}
     if (done := Run.finished(path, command="rebound", asked=question, identity=known)) is not None:
@@ -63,7 +58,7 @@ def run_rebound(
         try:
             work = engine(Order(sweeps=planned, path=path, quiet=quiet, identity=known, memory=memory))
         except RefusedError:
-            _take_back(run)
+            run.abandon()
             raise
         sizes = {sweep.audit.model: start.parameters for sweep in planned if (start := sources[sweep.name][0].start)}
         _read_together(run, planned, path, axes, sizes)
@@ -118,13 +113,6 @@ def _possible(planned: tuple[Sweep, ...], sources: Mapping[str, Sources], path: 
         require_room(replace(expected, disk_bytes=kept), path, sweep.audit)
         memory = max(memory, expected.memory.total)
     return memory
-
-
-def _take_back(run: Run) -> None:
-    """Nothing was begun: a run in which no sweep has a directory leaves none behind."""
-    if not any(run.path.glob("sweeps/*")):
-        run.close()
-        shutil.rmtree(run.path, ignore_errors=True)
 
 
 def _read_together(run: Run, planned: tuple[Sweep, ...], path: Path, axes: Axes, parameters: Mapping[str, int]) -> None:

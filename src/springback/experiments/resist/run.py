@@ -1,6 +1,5 @@
 """From options to a finished run: find, check, refuse or run, analyse. What can be found without torch is."""
 
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -18,8 +17,8 @@ from springback.experiments.resist.config import Design
 from springback.experiments.resist.finish import finish
 from springback.experiments.resist.sources import Sources, gather, identity
 from springback.experiments.resist.walk import walk
-from springback.store import lock, provenance
-from springback.store.run import Run, default_dir
+from springback.store import provenance
+from springback.store.run import Run, default_dir, require_free
 
 if TYPE_CHECKING:
     from springback.experiments.resist.laboratory import ModelLaboratory
@@ -35,30 +34,16 @@ def run_resist(design: Design, out: Path | None, *, quiet: bool = False) -> Audi
     """
     tell: Callable[[str], None] = (lambda _: None) if quiet else say
     path = out or default_dir("resist", asdict(design))
-    if lock.held(path):
-        raise RefusedError(
-            "Another process is writing this run.",
-            kind="run",
-            where=str(path),
-            next="Wait for it, or give another --out.",
-        )
+    require_free(path)
     announce(design.audit(), tell)
     sources = gather(design)
     known = identity(sources)
-    if (done := _finished(path, design, known)) is not None:
+    if (done := Run.finished(path, command="resist", asked=_asked(design), identity=known)) is not None:
         return Audited(done, NOTHING_DONE)
     expected = plan.estimate(design, sources)
     tell(plan.sentence(expected))
     require_room(expected, path, design.audit())
     return _carry_out(design, path, sources, known, expected, quiet=quiet)
-
-
-def _finished(path: Path, design: Design, known: Mapping[str, Any]) -> Run | None:
-    if not (path / "run.json").exists():
-        return None
-    found = Run.look(path)
-    same = found.asked == _asked(design) and found.meta["identity"] == known and found.meta["command"] == "resist"
-    return found if found.state == "complete" and same else None
 
 
 def _carry_out(
@@ -80,9 +65,7 @@ def _measured(run: Run, design: Design, sources: Sources, expected: Estimate, *,
     try:
         lab = laboratory(design, sources, run.path / "checkpoints", run.get)
     except RefusedError:
-        if not run.kinds():
-            run.close()
-            shutil.rmtree(run.path, ignore_errors=True)
+        run.abandon()
         raise
     if "plan" not in run.meta:
         run.note(plan=plan.stated(design, expected), papers=_papers(design, sources), model=_model(lab))
