@@ -91,7 +91,8 @@ def ratio_of_means(numerators: Values, denominators: Values, *, over: str, unit:
         draws = resampled_means(top) / (side := resampled_means(bottom * math.copysign(1.0, below.estimate)))
     draws = draws * math.copysign(1.0, below.estimate)
     draws = np.where(side > 0, draws, np.copysign(np.inf, resampled_means(top) * below.estimate))
-    low, high = interval(draws, pulls, estimate, level=level)
+    with np.errstate(invalid="ignore"):  # between two infinite draws there is nothing to interpolate
+        low, high = interval(draws, pulls, estimate, level=level)
     if not math.isfinite(low) or not math.isfinite(high):
         return unmeasured("the difference it is a share of is too near 0")
     return Measured(estimate, low, high, level, top.size, over, unit)
