@@ -19,7 +19,7 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
     /,
     *,
     config: Flat[Audit] = Audit(),
-    quick: Annotated[bool, Parameter(help="One size, fewer samples, no guards: about two minutes.")] = False,
+    quick: Annotated[bool, Parameter(help="One size, fewer samples, no guards: a minute and a half.")] = False,
     thorough: Annotated[bool, Parameter(help="Three sizes, three seeds, all layers: for the night.")] = False,
     plan: Annotated[bool, Parameter(help="Say what it would take, and run nothing.")] = False,
     seed: Annotated[int | None, Parameter(help="One seed: the same as --seeds N.")] = None,

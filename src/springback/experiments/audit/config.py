@@ -104,7 +104,7 @@ class Audit:
 
 
 PRESETS: dict[str, dict[str, object]] = {
-    "quick": {"align_sizes": (64,), "reverse_sizes": (16,), "samples": 32, "pairs": 48, "neutral": 16, "layers": "none",
+    "quick": {"align_sizes": (48,), "reverse_sizes": (8,), "samples": 24, "pairs": 40, "neutral": 8, "layers": "none",
               "forced_tokens": (0,), "arms": "core"},
     "tiny": {"align_sizes": (8, 16), "reverse_sizes": (4, 8), "batch": 4, "samples": 8, "pairs": 8, "neutral": 4,
              "max_new_tokens": 12, "learning_rate": 1e-3, "dtype": "float32", "device": "cpu"},
