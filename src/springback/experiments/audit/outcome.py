@@ -36,11 +36,14 @@ def reportable(run: Run) -> tuple[bool, str]:
     found = run.get("verdict", "verdict") or {}
     if not found.get("reportable", True):
         return False, found.get("why") or "the aligned model no longer answers"
-    accounting = run.get("accounting", "accounting") or {}
-    failed = [check for check in accounting.get("checks", []) if check["outcome"] == "fail"]
-    if failed:
-        return False, "; ".join(f"{check['name']}: {check['why']}" for check in failed)
-    return True, ""
+    why = failed(run)
+    return not why, why
+
+
+def failed(run: Run) -> str:
+    """The run's own checks that did not hold, in words; empty where all did."""
+    checks = (run.get("accounting", "accounting") or {}).get("checks", [])
+    return "; ".join(f"{check['name']}: {check['why']}" for check in checks if check["outcome"] == "fail")
 
 
 def lines(run: Run, report: str | None) -> list[str]:

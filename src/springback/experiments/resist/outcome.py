@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from springback.experiments.audit.outcome import failed
 from springback.stats.measured import Measured, unmeasured
 from springback.store.run import Run
 
@@ -29,8 +30,8 @@ def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[s
 
 def reportable(run: Run) -> tuple[bool, str]:
     """Whether the run's own checks let its result be quoted, and if not, why."""
-    failed = [check for check in (run.get("accounting", "accounting") or {})["checks"] if check["outcome"] == "fail"]
-    return not failed, "; ".join(f"{check['name']}: {check['why']}" for check in failed)
+    why = failed(run)
+    return not why, why
 
 
 def doubts(run: Run) -> list[str]:
