@@ -12,7 +12,7 @@ def importable():
     sys.path.pop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster(importable):
     """A Ray cluster of this machine with two workers."""
     ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
