@@ -1,9 +1,10 @@
 """A whole cycle on the tiny model."""
 
-import random
 import signal
 import subprocess
 import sys
+import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from springback.experiments.cycle.config import PRESETS, Cycle
 from springback.experiments.cycle.run import run_cycle
 from springback.experiments.cycle.sources import documents, gather
 from springback.models.tiny import tiny
+from springback.store.run import Run
 
 SMALL = {**PRESETS["tiny"], "tiny": True, "text_sizes": (4, 8), "samples": 4, "pairs": 8, "neutral": 6,
          "max_new_tokens": 6}  # fmt: skip
@@ -180,19 +182,25 @@ def test_the_answer_has_the_promised_keys(ran):
     assert {"question", "statistic", "interval", "answer"} <= found["questions"][0].keys()
 
 
-def test_killed_at_random_moments_it_ends_in_the_same_records(ran, tmp_path):
+def stored(path) -> int:
+    """Cells that a run on disk has so far."""
+    if not (path / "records.sqlite").exists():
+        return 0
+    with closing(Run.look(path)) as run:
+        return len(run.keys("cell"))
+
+
+def test_killed_after_a_stored_cell_it_ends_in_the_same_records(ran, tmp_path):
     words = ["cycle", "--tiny", "--text-sizes", "4,8", "--samples", "4", "--pairs", "8", "--neutral", "6"]
     command = [sys.executable, "-m", "springback", *words, "--max-new-tokens", "6", "--out", str(tmp_path / "run"),
                "--quiet"]  # fmt: skip
-    moments, killed = random.Random(2), 0
-    for _ in range(3):
+    for _ in range(3):  # each time after one more cell than before is stored, so something is lost and something kept
+        before = stored(tmp_path / "run")
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            process.wait(timeout=moments.uniform(1.5, 4))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            killed += 1
+        while stored(tmp_path / "run") <= before:
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     subprocess.run(command, check=True, capture_output=True)
     assert records(tmp_path / "run") == ran[2]
-    assert killed
