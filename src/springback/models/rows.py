@@ -26,6 +26,18 @@ class Row:
         return len(self.prompt) + len(self.answer)
 
 
+@dataclass(frozen=True, slots=True)
+class RowPair:
+    """Two answers to one prompt, for preference learning; both rows have the same prompt tokens."""
+
+    chosen: Row
+    rejected: Row
+
+    def __post_init__(self) -> None:
+        if self.chosen.prompt != self.rejected.prompt:
+            raise ValueError("the two answers of a pair must follow the same prompt tokens")
+
+
 class Padded(NamedTuple):
     """Sequences of several lengths as one rectangle."""
 
