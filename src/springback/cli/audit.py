@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
-from springback.cli.finished import one_seed, page_of
+from springback.cli.finished import one_seed, page_of, planned_lines
 from springback.cli.options import COMMON, Common, Flat
 from springback.cli.together import HELP, SHARD, together
 from springback.errors import RefusedError
@@ -57,16 +57,15 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
 def _planned(config: Audit) -> Answer:
     from springback.experiments.audit.estimate import estimate
     from springback.experiments.audit.grid import grid
-    from springback.experiments.audit.run import announce, say
+    from springback.experiments.audit.run import announce
     from springback.experiments.audit.sources import gather
+    from springback.experiments.running import say
 
     announce(config, say)
     points = grid(config)
     expected = estimate(config, points, gather(config))
     cells = [point.id for point in points.points()]
-    memory = [f"  memory: {expected.memory.sentence()}"]
-    rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
-    return Answer({"plan": {**expected.json(), "cells": cells}}, lines=[expected.sentence(), *memory, *rows])
+    return Answer({"plan": {**expected.json(), "cells": cells}}, lines=planned_lines(expected.sentence(), expected))
 
 
 def _named(config: Audit, model: str | None) -> Audit:

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
-from springback.cli.finished import one_seed, page_of
+from springback.cli.finished import answer_of, one_seed, planned_lines
 from springback.cli.options import COMMON, Common, Flat
 from springback.experiments.cycle.config import Cycle
 
@@ -32,28 +32,18 @@ def app(
     from springback.experiments.cycle import outcome
     from springback.experiments.cycle.run import run_cycle
 
-    done = run_cycle(asked, out, quiet=common.quiet)
-    fine, why = outcome.reportable(done.run)
-    page = page_of(done.run.path)
-    return Answer(
-        outcome.result(done.run, done.work_done, page),
-        lines=outcome.lines(done.run, page),
-        warnings=[*done.warnings, *outcome.doubts(done.run), *([] if fine else [f"not reportable: {why}"])],
-        status="done" if fine else "not_reportable",
-        run=done.run.path,
-    )
+    return answer_of(outcome, run_cycle(asked, out, quiet=common.quiet))
 
 
 def _planned(config: Cycle) -> Answer:
-    from springback.experiments.audit.run import announce, say
+    from springback.experiments.audit.run import announce
     from springback.experiments.cycle.chain import course
     from springback.experiments.cycle.plan import estimate, sentence, stated
     from springback.experiments.cycle.sources import gather
+    from springback.experiments.running import say
 
     announce(config.audit(), say)
     stages = course(config)
     expected = estimate(config, stages, gather(config))
-    memory = f"  memory: {expected.memory.sentence()}"
-    rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
     found = {**expected.json(), **stated(config, stages, expected)}
-    return Answer({"plan": found}, lines=[sentence(stages, expected), memory, *rows])
+    return Answer({"plan": found}, lines=planned_lines(sentence(stages, expected), expected))

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
-from springback.cli.finished import one_seed, page_of
+from springback.cli.finished import answer_of, one_seed, planned_lines
 from springback.cli.options import COMMON, Common, Flat
 from springback.experiments.resist.config import Design, Resist, settled
 
@@ -30,25 +30,17 @@ def app(
     from springback.experiments.resist import outcome
     from springback.experiments.resist.run import run_resist
 
-    done = run_resist(design, out, quiet=common.quiet)
-    fine, why = outcome.reportable(done.run)
-    page = page_of(done.run.path)
-    return Answer(
-        outcome.result(done.run, done.work_done, page),
-        lines=outcome.lines(done.run, page),
-        warnings=[*done.warnings, *outcome.doubts(done.run), *([] if fine else [f"not reportable: {why}"])],
-        status="done" if fine else "not_reportable",
-        run=done.run.path,
-    )
+    return answer_of(outcome, run_resist(design, out, quiet=common.quiet))
 
 
 def _planned(design: Design) -> Answer:
-    from springback.experiments.audit.run import announce, say
+    from springback.experiments.audit.run import announce
     from springback.experiments.resist.plan import estimate, sentence, stated
     from springback.experiments.resist.sources import gather
+    from springback.experiments.running import say
 
     announce(design.audit(), say)
     expected = estimate(design, gather(design))
-    memory = f"  memory: {expected.memory.sentence()}"
-    rows = [f"  {name.replace('_', ' ')}: {count}" for name, count in expected.rows.items()]
-    return Answer({"plan": {**expected.json(), **stated(design, expected)}}, lines=[sentence(expected), memory, *rows])
+    return Answer(
+        {"plan": {**expected.json(), **stated(design, expected)}}, lines=planned_lines(sentence(expected), expected)
+    )

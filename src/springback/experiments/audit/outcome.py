@@ -46,6 +46,12 @@ def failed(run: Run) -> str:
     return "; ".join(f"{check['name']}: {check['why']}" for check in checks if check["outcome"] == "fail")
 
 
+def doubts(run: Run) -> list[str]:
+    """What to know beside the figures of a run that names the models which no longer answer."""
+    found = (run.get("accounting", "accounting") or {})["degenerate"]
+    return [f"what model {name} writes is degenerate: {why}" for name, why in found.items()]
+
+
 def lines(run: Run, report: str | None) -> list[str]:
     """What a person reads at the end of an audit."""
     found = verdict(run) or {}

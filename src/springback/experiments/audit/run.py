@@ -1,33 +1,20 @@
 """From options to a finished run: find, check, refuse or run, analyse. What can be found without torch is."""
 
-import sys
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import psutil
-
-from springback.errors import RefusedError
 from springback.experiments.audit import outcome
 from springback.experiments.audit.config import EMBEDDED, Audit
 from springback.experiments.audit.estimate import Estimate, estimate, left, require_room
 from springback.experiments.audit.grid import Grid, grid
 from springback.experiments.audit.progress import Progress
 from springback.experiments.audit.sources import Sources, gather, identity
+from springback.experiments.running import Finished, carried_out, say
 from springback.judge.choose import choose
 from springback.store import provenance
 from springback.store.run import Run, default_dir, require_free
-
-
-@dataclass(frozen=True, slots=True)
-class Audited:
-    """A finished audit."""
-
-    run: Run
-    work_done: Mapping[str, int]
-    warnings: tuple[str, ...] = ()
 
 
 @runtime_checkable
@@ -47,12 +34,7 @@ class Conductor(Protocol):
         ...
 
 
-def say(line: str) -> None:
-    """Progress goes to standard error, a line at a time."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
-
-
-def run_audit(config: Audit, out: Path | None, *, quiet: bool = False, conductor: Conductor | None = None) -> Audited:
+def run_audit(config: Audit, out: Path | None, *, quiet: bool = False, conductor: Conductor | None = None) -> Finished:
     """Run the audit, or go on with it, or find that it is done.
 
     `conductor`: where several processes train together, of which this is the first.
@@ -68,7 +50,7 @@ def run_audit(config: Audit, out: Path | None, *, quiet: bool = False, conductor
     plan = grid(config)
     known = identity(sources)
     if (done := Run.finished(path, command="audit", asked=_asked(config), identity=known)) is not None:
-        return Audited(done, outcome.NOTHING_DONE)
+        return Finished(done, outcome.NOTHING_DONE)
     _reversible(config)
     expected = estimate(config, plan, sources)
     tell(expected.sentence())
@@ -107,15 +89,10 @@ def _carry_out(  # noqa: PLR0913  one for each thing that was found before
     *,
     quiet: bool,
     conductor: Conductor | None,
-) -> Audited:
-    began = time.monotonic()
+) -> Finished:
     about = provenance.about(device=config.device, **({"world": conductor.size} if conductor else {}))
-    with Run.open(path, command="audit", asked=_asked(config), identity=known, about=about) as run:
-        work = _measured(run, config, sources, plan, expected, quiet=quiet, conductor=conductor)
-        spent = (run.meta.get("spent") or 0.0) + time.monotonic() - began
-        run.finish("complete", cost={"seconds": spent, "peak_bytes": peak_bytes()})
-        warnings = run.warnings
-    return Audited(Run.look(path), work, tuple(warnings))
+    work = lambda run: _measured(run, config, sources, plan, expected, quiet=quiet, conductor=conductor)
+    return carried_out(path, work, command="audit", asked=_asked(config), identity=known, about=about)
 
 
 def _measured(
@@ -128,18 +105,14 @@ def _measured(
     quiet: bool,
     conductor: Conductor | None,
 ) -> Mapping[str, int]:
-    """All that needs torch. A refusal before the first record takes the new run's directory away again."""
+    """All that needs torch."""
     from springback.experiments.audit import finish
     from springback.experiments.audit.workbench import laboratory, prepare
 
     shared = sources.shared
-    try:
-        named = None if config.score == "classifier" else config.score
-        scorer = choose(named, fit=shared.scorer_fit, held_out=shared.scorer_held_out, why=shared.scorer_why)
-        prepared = prepare(config, sources, scorer)
-    except RefusedError:
-        run.abandon()
-        raise
+    named = None if config.score == "classifier" else config.score
+    scorer = choose(named, fit=shared.scorer_fit, held_out=shared.scorer_held_out, why=shared.scorer_why)
+    prepared = prepare(config, sources, scorer)
     if "plan" not in run.meta:
         papers = finish.papers(config, sources.dataset)
         run.note(plan=finish.plan(config, plan, expected), papers=papers, **finish.facts(prepared, config))
@@ -156,13 +129,3 @@ def _measured(
 
 def _asked(config: Audit) -> dict[str, Any]:
     return asdict(config)
-
-
-def peak_bytes() -> int:
-    """Most memory this process has held: resident bytes."""
-    if sys.platform == "win32":
-        return psutil.Process().memory_info().peak_wset
-    import resource
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024

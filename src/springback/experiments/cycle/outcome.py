@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from springback.experiments.audit.outcome import failed
+from springback.experiments.audit.outcome import doubts, failed
 from springback.stats.measured import Measured
 from springback.store.run import Run
+
+__all__ = ["doubts", "failed", "lines", "result"]
 
 
 def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[str, Any]:
@@ -22,18 +24,6 @@ def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[s
         "report": report,
         "cost": run.meta.get("cost"),
     }
-
-
-def reportable(run: Run) -> tuple[bool, str]:
-    """Whether the run's own checks let its result be quoted, and if not, why."""
-    why = failed(run)
-    return not why, why
-
-
-def doubts(run: Run) -> list[str]:
-    """What to know beside the figures."""
-    found = (run.get("accounting", "accounting") or {})["degenerate"]
-    return [f"what model {name} writes is degenerate: {why}" for name, why in found.items()]
 
 
 def lines(run: Run, report: str | None) -> list[str]:

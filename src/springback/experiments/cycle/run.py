@@ -1,18 +1,16 @@
 """From options to a finished cycle: find, check, refuse or run, analyse. What can be found without torch is."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from springback.errors import RefusedError
 from springback.experiments.audit import finish
 from springback.experiments.audit.config import EMBEDDED
 from springback.experiments.audit.estimate import Estimate, require_room
 from springback.experiments.audit.outcome import NOTHING_DONE
 from springback.experiments.audit.progress import Progress
-from springback.experiments.audit.run import Audited, announce, peak_bytes, say
+from springback.experiments.audit.run import announce
 from springback.experiments.cycle import plan
 from springback.experiments.cycle.analyse import analyse
 from springback.experiments.cycle.chain import Course, course, start
@@ -20,6 +18,7 @@ from springback.experiments.cycle.config import Cycle
 from springback.experiments.cycle.readings import Readings
 from springback.experiments.cycle.sources import Sources, gather, identity
 from springback.experiments.cycle.walk import walk
+from springback.experiments.running import Finished, carried_out, say
 from springback.judge.choose import choose
 from springback.store import provenance
 from springback.store.run import Run, default_dir, require_free
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 PAPERS = ("ji2024elasticity", "hesterberg2015", "ouyang2022instructgpt", "loshchilov2019adamw")
 
 
-def run_cycle(config: Cycle, out: Path | None, *, quiet: bool = False) -> Audited:
+def run_cycle(config: Cycle, out: Path | None, *, quiet: bool = False) -> Finished:
     """Run the cycle, or go on with it, or find that it is done.
 
     Raises:
@@ -43,32 +42,25 @@ def run_cycle(config: Cycle, out: Path | None, *, quiet: bool = False) -> Audite
     sources, stages = gather(config), course(config)
     known = identity(sources)
     if (done := Run.finished(path, command="cycle", asked=asdict(config), identity=known)) is not None:
-        return Audited(done, NOTHING_DONE)
+        return Finished(done, NOTHING_DONE)
     expected = plan.estimate(config, stages, sources)
     tell(plan.sentence(stages, expected))
     require_room(expected, path, config.audit())
-    began, about = time.monotonic(), provenance.about(device=config.device)
-    with Run.open(path, command="cycle", asked=asdict(config), identity=known, about=about) as run:
-        work = _measured(run, config, stages, sources, expected, quiet=quiet)
-        run.finish("complete", cost={"seconds": time.monotonic() - began, "peak_bytes": peak_bytes()})
-        warnings = run.warnings
-    return Audited(Run.look(path), work, tuple(warnings))
+    work = lambda run: _measured(run, config, stages, sources, expected, quiet=quiet)
+    about = provenance.about(device=config.device)
+    return carried_out(path, work, command="cycle", asked=asdict(config), identity=known, about=about)
 
 
 def _measured(
     run: Run, config: Cycle, stages: Course, sources: Sources, expected: Estimate, *, quiet: bool
 ) -> Mapping[str, int]:
-    """All that needs torch. A refusal before the first record takes the new run's directory away again."""
+    """All that needs torch."""
     from springback.experiments.cycle.laboratory import laboratory, prepare
 
     shared = sources.audit.shared
-    try:
-        named = None if config.score == "classifier" else config.score
-        scorer = choose(named, fit=shared.scorer_fit, held_out=shared.scorer_held_out, why=shared.scorer_why)
-        prepared, rows = prepare(config, sources, scorer)
-    except RefusedError:
-        run.abandon()
-        raise
+    named = None if config.score == "classifier" else config.score
+    scorer = choose(named, fit=shared.scorer_fit, held_out=shared.scorer_held_out, why=shared.scorer_why)
+    prepared, rows = prepare(config, sources, scorer)
     if "plan" not in run.meta:
         facts = finish.facts(prepared, config.audit())
         run.note(plan=plan.stated(config, stages, expected), papers=_papers(config, sources), **facts)

@@ -17,10 +17,11 @@ import psutil
 from springback.errors import RefusedError
 from springback.experiments.audit.estimate import gib
 from springback.experiments.audit.outcome import NOTHING_DONE
-from springback.experiments.audit.run import Conductor, run_audit, say
+from springback.experiments.audit.run import Conductor, run_audit
 from springback.experiments.rebound import parcel
 from springback.experiments.rebound.config import Sweep
 from springback.experiments.rebound.order import Engine, Order, Work, place
+from springback.experiments.running import say
 from springback.parallel import job
 from springback.parallel.choose import On
 from springback.parallel.processes import Processes

@@ -4,40 +4,30 @@ A sweep that is complete is not run again; one that was interrupted goes on wher
 made from those of its sweeps, in one transaction, when the last one is there.
 """
 
-import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from springback.errors import RefusedError
 from springback.experiments.audit import outcome as audit_outcome
 from springback.experiments.audit.config import Audit
 from springback.experiments.audit.estimate import estimate, gib, require_room
 from springback.experiments.audit.grid import grid
-from springback.experiments.audit.run import announce, peak_bytes, say
+from springback.experiments.audit.run import announce
 from springback.experiments.audit.sources import Sources, gather, identity
 from springback.experiments.rebound.analyse import analyse
 from springback.experiments.rebound.config import RANK, Axes, Sweep, asked, default, sweeps
 from springback.experiments.rebound.engines import here
 from springback.experiments.rebound.order import Engine, Order, place
 from springback.experiments.rebound.readings import Swept
+from springback.experiments.running import Finished, carried_out, say
 from springback.store import provenance
 from springback.store.run import Run, default_dir, require_free
 
 
-@dataclass(frozen=True, slots=True)
-class Rebounded:
-    """A finished rebound run."""
-
-    run: Run
-    work_done: Mapping[str, int]
-    warnings: tuple[str, ...] = ()
-
-
 def run_rebound(
     models: tuple[str, ...], axes: Axes, audit: Audit, out: Path | None, *, quiet: bool = False, engine: Engine = here
-) -> Rebounded:
+) -> Finished:
     """Run the grid, or go on with it, or find that it is done.
 
     Raises:
@@ -49,24 +39,18 @@ def run_rebound(
     sources = _sources(planned, quiet=quiet)
     known = {name: hashes for name, (_, hashes) in sources.items()}
     if (done := Run.finished(path, command="rebound", asked=question, identity=known)) is not None:
-        return Rebounded(done, audit_outcome.NOTHING_DONE)
+        return Finished(done, audit_outcome.NOTHING_DONE)
     memory = _possible(planned, {name: found for name, (found, _) in sources.items()}, path)
-    began = time.monotonic()
     about = provenance.about(device=audit.device)
-    with Run.open(path, command="rebound", asked=question, identity=known, about=about) as run:
+
+    def work(run: Run) -> Mapping[str, int]:
         run.note(plan={"sweeps": [_told(sweep) for sweep in planned], "cells": _cells(planned)})
-        try:
-            work = engine(Order(sweeps=planned, path=path, quiet=quiet, identity=known, memory=memory))
-        except RefusedError:
-            run.abandon()
-            raise
+        done = engine(Order(sweeps=planned, path=path, quiet=quiet, identity=known, memory=memory))
         sizes = {sweep.audit.model: start.parameters for sweep in planned if (start := sources[sweep.name][0].start)}
         _read_together(run, planned, path, axes, sizes)
-        spent = (run.meta.get("spent") or 0.0) + time.monotonic() - began
-        run.finish("complete", cost={"seconds": spent, "peak_bytes": peak_bytes()})
-        warnings = run.warnings
-    total = {name: sum(each[name] for each in work) for name in audit_outcome.NOTHING_DONE}
-    return Rebounded(Run.look(path), total, tuple(warnings))
+        return {name: sum(each[name] for each in done) for name in audit_outcome.NOTHING_DONE}
+
+    return carried_out(path, work, command="rebound", asked=question, identity=known, about=about)
 
 
 def plan(models: tuple[str, ...], axes: Axes, audit: Audit) -> tuple[dict[str, Any], list[str]]:

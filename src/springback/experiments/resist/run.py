@@ -1,22 +1,21 @@
 """From options to a finished run: find, check, refuse or run, analyse. What can be found without torch is."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from springback.errors import RefusedError
 from springback.experiments.audit.config import EMBEDDED
 from springback.experiments.audit.estimate import Estimate, require_room
 from springback.experiments.audit.outcome import NOTHING_DONE
 from springback.experiments.audit.progress import Progress
-from springback.experiments.audit.run import Audited, announce, peak_bytes, say
+from springback.experiments.audit.run import announce
 from springback.experiments.resist import plan
 from springback.experiments.resist.config import Design
 from springback.experiments.resist.finish import finish
 from springback.experiments.resist.sources import Sources, gather, identity
 from springback.experiments.resist.walk import walk
+from springback.experiments.running import Finished, carried_out, say
 from springback.store import provenance
 from springback.store.run import Run, default_dir, require_free
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 PAPERS = ("ji2024elasticity", "hesterberg2015", "ouyang2022instructgpt", "loshchilov2019adamw")
 
 
-def run_resist(design: Design, out: Path | None, *, quiet: bool = False) -> Audited:
+def run_resist(design: Design, out: Path | None, *, quiet: bool = False) -> Finished:
     """Run the experiment, or go on with it, or find that it is done.
 
     Raises:
@@ -39,34 +38,20 @@ def run_resist(design: Design, out: Path | None, *, quiet: bool = False) -> Audi
     sources = gather(design)
     known = identity(sources)
     if (done := Run.finished(path, command="resist", asked=_asked(design), identity=known)) is not None:
-        return Audited(done, NOTHING_DONE)
+        return Finished(done, NOTHING_DONE)
     expected = plan.estimate(design, sources)
     tell(plan.sentence(expected))
     require_room(expected, path, design.audit())
-    return _carry_out(design, path, sources, known, expected, quiet=quiet)
-
-
-def _carry_out(
-    design: Design, path: Path, sources: Sources, known: Mapping[str, Any], expected: Estimate, *, quiet: bool
-) -> Audited:
-    began = time.monotonic()
+    work = lambda run: _measured(run, design, sources, expected, quiet=quiet)
     about = provenance.about(device=design.device)
-    with Run.open(path, command="resist", asked=_asked(design), identity=known, about=about) as run:
-        work = _measured(run, design, sources, expected, quiet=quiet)
-        run.finish("complete", cost={"seconds": time.monotonic() - began, "peak_bytes": peak_bytes()})
-        warnings = run.warnings
-    return Audited(Run.look(path), work, tuple(warnings))
+    return carried_out(path, work, command="resist", asked=_asked(design), identity=known, about=about)
 
 
 def _measured(run: Run, design: Design, sources: Sources, expected: Estimate, *, quiet: bool) -> dict[str, int]:
-    """All that needs torch. A refusal before the first record takes the new run's directory away again."""
+    """All that needs torch."""
     from springback.experiments.resist.laboratory import laboratory
 
-    try:
-        lab = laboratory(design, sources, run.path / "checkpoints", run.get)
-    except RefusedError:
-        run.abandon()
-        raise
+    lab = laboratory(design, sources, run.path / "checkpoints", run.get)
     if "plan" not in run.meta:
         run.note(plan=plan.stated(design, expected), papers=_papers(design, sources), model=_model(lab))
     if run.get("data", "data") is None:
