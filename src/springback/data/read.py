@@ -34,7 +34,7 @@ def read(path: Path | str) -> DataFile:
 def rows(path: Path | str) -> Iterator[Example | Pair]:
     """The rows one by one; the rows of one file have one shape. `.gz` is unpacked, strings stay strings."""
     path, first = Path(path), ""
-    for row, (line, value) in enumerate(_values(path), start=1):
+    for row, (line, value) in enumerate(values(path), start=1):
         at = At(str(path), path.name, line, row)
         shape = shape_of(value, at)
         first = first or shape
@@ -45,7 +45,7 @@ def rows(path: Path | str) -> Iterator[Example | Pair]:
         refuse(f"{path.name} is empty.", where=str(path), next_step=f"Give {FORMATS}.")
 
 
-def _values(path: Path) -> Iterator[tuple[int, Any]]:
+def values(path: Path) -> Iterator[tuple[int, Any]]:
     """Arrays by name and first character (`.json`, `.json.gz`); everything else is read as lines."""
     named = path.name.removesuffix(".gz").endswith(".json")
     return alpaca.read(path) if named and alpaca.is_array(path) else jsonl.read(path)

@@ -54,11 +54,11 @@ def rows_of(row: dict[str, Any], shape: str, at: At) -> Iterator[Example | Pair]
 
 def _conversation(row: dict[str, Any], at: At) -> Iterator[Example]:
     """Every assistant turn with all that came before it: each turn, its stop token included, is taught."""
-    turns = _turns(row["messages"], "messages", at)
-    _last_answer(turns[-1], "messages", at)
-    for place, turn in enumerate(turns):
+    said = turns(row["messages"], "messages", at)
+    _last_answer(said[-1], "messages", at)
+    for place, turn in enumerate(said):
         if turn.role == "assistant":
-            prompt = _ending_in_user(tuple(turns[:place]), at)
+            prompt = ending_in_user(tuple(said[:place]), at)
             yield _example(prompt, _last_answer(turn, "messages", at), at)
 
 
@@ -67,7 +67,7 @@ def _completion(row: dict[str, Any], at: At) -> Example:
 
 
 def _instruction(row: dict[str, Any], at: At) -> Example:
-    given = _string(row.get("input", ""), "input", at)
+    given = string(row.get("input", ""), "input", at)
     instruction = _filled(row["instruction"], "instruction", at)
     return _example(alpaca.prompt(instruction, given), _filled(row["output"], "output", at), at)
 
@@ -82,12 +82,12 @@ def _two_conversations(row: dict[str, Any], at: At) -> Pair:
     for name in ("chosen", "rejected"):
         if isinstance(row[name], str):
             at.no(f'"{name}" is a string, and there is no "prompt".', 'Give "prompt", "chosen" and "rejected".')
-        *before, last = _turns(row[name], name, at)
+        *before, last = turns(row[name], name, at)
         sides.append((tuple(before), _last_answer(last, name, at)))
     (prompt, chosen), (other, rejected) = sides
     if prompt != other:
         at.no('"chosen" and "rejected" differ before their last turn.', "Give two answers to one prompt.")
-    return _pair(_ending_in_user(prompt, at), chosen, rejected, at)
+    return _pair(ending_in_user(prompt, at), chosen, rejected, at)
 
 
 def _example(prompt: Prompt, answer: str, at: At) -> Example:
@@ -101,7 +101,7 @@ def _pair(prompt: Prompt, chosen: str, rejected: str, at: At) -> Pair:
 
 def _prompt(value: Any, at: At) -> Prompt:
     if isinstance(value, list):
-        return _ending_in_user(_turns(value, "prompt", at), at)
+        return ending_in_user(turns(value, "prompt", at), at)
     return (Message("user", _filled(value, "prompt", at)),)
 
 
@@ -110,7 +110,7 @@ def _answer(value: Any, name: str, at: At) -> str:
         return _filled(value, name, at)
     if len(value) != 1:
         at.no(f'"{name}" has {len(value)} turns; it must be one assistant turn.')
-    return _last_answer(_turns(value, name, at)[0], name, at)
+    return _last_answer(turns(value, name, at)[0], name, at)
 
 
 def _last_answer(turn: Message, name: str, at: At) -> str:
@@ -119,13 +119,13 @@ def _last_answer(turn: Message, name: str, at: At) -> str:
     return turn.content
 
 
-def _ending_in_user(prompt: Prompt, at: At) -> Prompt:
+def ending_in_user(prompt: Prompt, at: At) -> Prompt:
     if not prompt or prompt[-1].role != "user":
         at.no("There is no user turn before the answer.", "Let a user turn come last in the prompt.")
     return prompt
 
 
-def _turns(value: Any, name: str, at: At) -> Prompt:
+def turns(value: Any, name: str, at: At) -> Prompt:
     if not isinstance(value, list) or not value:
         at.no(f'"{name}" must be a list of turns; this is {_kind(value)}.')
     return tuple(_turn(each, f"{name}[{i}]", at, first=i == 0) for i, each in enumerate(value))
@@ -137,17 +137,17 @@ def _turn(value: Any, name: str, at: At, *, first: bool) -> Message:
     role = value["role"]
     if role not in ROLES or (role == "system" and not first):
         at.no(f'"{name}" has the role {role!r}; a turn is user or assistant, the first may be system.')
-    content = _string(value["content"], f"{name}.content", at)
+    content = string(value["content"], f"{name}.content", at)
     return Message(role, content if role == "system" else _filled(content, f"{name}.content", at))
 
 
 def _filled(value: Any, name: str, at: At) -> str:
-    if not (found := _string(value, name, at)).strip():
+    if not (found := string(value, name, at)).strip():
         at.no(f'"{name}" is empty.', "Fill it, or remove this row.")
     return found
 
 
-def _string(value: Any, name: str, at: At) -> str:
+def string(value: Any, name: str, at: At) -> str:
     if not isinstance(value, str):
         at.no(f'"{name}" must be a string; this is {_kind(value)}.', "Put it in quotes; nothing is converted.")
     if "\x00" in value:

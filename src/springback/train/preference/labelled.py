@@ -17,3 +17,7 @@ class LabelledLogprobs:
     """Whether the answer is to become likelier."""
     tokens: PerExample | None = None
     """Need `lengths`: tokens of each answer, its stop included."""
+    mismatched: Float[Tensor, " mismatch"] | None = None
+    """Need `mismatched`: log π of answers behind prompts that are not theirs, nats; `kto.mismatches` says which."""
+    weights: PerExample | None = None
+    """How much an example counts, for methods that say so (`bco.matching_weights`); None counts each once."""

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Bool, Float
+import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+from springback.train.preference.given import given
 
 PerPrompt = Float[Tensor, " prompt"]
 
@@ -19,3 +22,56 @@ class ListLogprobs:
     """Need `lengths`: tokens of each answer, its stop included."""
     real: Bool[Tensor, "prompt answer"] | None = None
     """False where there is no answer; None where all are real."""
+
+    @property
+    def present(self) -> Bool[Tensor, "prompt answer"]:
+        """Where there is an answer."""
+        return torch.ones_like(self.logprobs, dtype=torch.bool) if self.real is None else self.real
+
+    @property
+    def mean(self) -> Float[Tensor, "prompt answer"]:
+        """Log-probability per token, nats; 0 for an empty answer. `ValueError` where the lengths were not given."""
+        return self.logprobs / given(self.tokens, "lengths").clamp_min(1)
+
+    @property
+    def best(self) -> PerPrompt:
+        """Log π of the most relevant answer, of several the first, nats."""
+        return self._of_the_best(self.logprobs)
+
+    @property
+    def best_mean(self) -> PerPrompt:
+        """Log π of the most relevant answer per token, nats."""
+        return self._of_the_best(self.mean)
+
+    def _of_the_best(self, values: Float[Tensor, "prompt answer"]) -> PerPrompt:
+        return values.gather(1, self._order[:, :1]).squeeze(1)
+
+    @property
+    def _order(self) -> Int[Tensor, "prompt answer"]:
+        """Places from the most relevant answer to the least, ties as they came, missing ones last."""
+        relevance = self.relevance.masked_fill(~self.present, -torch.inf)
+        return relevance.argsort(dim=1, descending=True, stable=True)
+
+    @property
+    def ranked(self) -> "ListLogprobs":
+        """The same lists, the most relevant answer first, ties as they came, missing ones last."""
+        columns = (self.logprobs, self.relevance, self.tokens, self.real)
+        return ListLogprobs(*(column if column is None else column.gather(1, self._order) for column in columns))
+
+    @property
+    def later(self) -> Bool[Tensor, "prompt answer other"]:
+        """Whether the other answer stands behind the first one in the list, and both are there."""
+        size = self.logprobs.shape[1]
+        behind = torch.ones(size, size, dtype=torch.bool, device=self.logprobs.device).triu(diagonal=1)
+        return behind & self.present[:, :, None] & self.present[:, None, :]
+
+    @property
+    def better(self) -> Bool[Tensor, "prompt answer other"]:
+        """Whether the first answer is more relevant than the other; ties and missing answers are not."""
+        both = self.present[:, :, None] & self.present[:, None, :]
+        return both & (self.relevance[:, :, None] > self.relevance[:, None, :])
+
+
+def apart(scores: Float[Tensor, "prompt answer"]) -> Float[Tensor, "prompt answer other"]:
+    """The first answer's score less the other's."""
+    return scores[:, :, None] - scores[:, None, :]

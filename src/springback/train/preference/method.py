@@ -1,6 +1,6 @@
 """What a method of the family states about itself, so that a wrong combination is refused before a model is loaded.
 
-A method is a frozen dataclass with `paper`, `needs` and `breaks`, called with (policy, reference). Methods without the
+A method is a frozen dataclass with `paper`, `needs`, `breaks` and `formula`, called with (policy, reference). Methods without the
 need `reference` take `reference=None`. A method with running statistics (need `statistics`) keeps them as fields:
 `after(policy, reference)` is the method of the next step, and its fields are what a checkpoint saves.
 """
@@ -21,6 +21,7 @@ Need = Literal[
     "tokens",
     "collision",
     "divergence",
+    "prompt",  # log-probability of the prompt's own tokens
     "statistics",
     "mismatched",  # log-probabilities of answers under other prompts of the batch
     "scores",  # of the answers, or a probability that chosen is better
@@ -30,10 +31,11 @@ Law = Literal[
     "log 2 at the reference",
     "raises the chosen answer",  # d_w > 0 at the reference
     "lowers the rejected answer",  # d_l > 0 at the reference
-    "only the margin matters",  # so d_w = d_l
+    "pushes the right way everywhere",  # d_w ≥ 0 and d_l ≥ 0 wherever policy and reference are
+    "only the margin matters",  # the same number added to both log-probabilities changes nothing, so d_w = d_l
     "each pair alone",
     "length does not matter",  # sums, not means: tokens may be cut otherwise
-    "repetition does not matter",  # means, not sums
+    "repetition does not matter",  # means, not sums: every token said twice changes nothing
     "the reference matters",
 ]
 """What would be expected of a preference loss, and does not hold for all of them. A member's `breaks` names those that
@@ -47,6 +49,8 @@ class Method(Protocol):
     paper: ClassVar[Paper]
     needs: ClassVar[AbstractSet[Need]]
     breaks: ClassVar[AbstractSet[Law]]
+    formula: ClassVar[str]
+    """One line in the letters of `docs/methods/preference_family.md`, under 100 characters."""
 
     def __call__(self, policy: Any, reference: Any = None) -> Any:
         """Loss of each pair, prompt or example; nats unless the method's file says otherwise."""
