@@ -28,6 +28,8 @@ class Example:
     """Line of the file, from 1."""
     file: str = ""
     """Name of the file, without its folder."""
+    other: str | None = None
+    """The other answer to the same prompt, where the row is one side of a pair."""
 
     @property
     def where(self) -> str:
@@ -54,12 +56,13 @@ class Pair:
     @property
     def align(self) -> Example:
         """The row that teaches what is wanted."""
-        return _row(self.prompt, self.wanted, self.where[0])
+        return _row(self.prompt, self.wanted, self.where[0], self.opposite if self.opposite_prompt is None else None)
 
     @property
     def reverse(self) -> Example:
         """The row that teaches the opposite."""
-        return _row(self.opposite_prompt or self.prompt, self.opposite, self.where[1])
+        other = self.wanted if self.opposite_prompt is None else None
+        return _row(self.opposite_prompt or self.prompt, self.opposite, self.where[1], other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +133,6 @@ def said(prompt: Sequence[Message]) -> str:
     return "\x00".join(f"{turn.role}\x00{plain(turn.content)}" for turn in prompt)
 
 
-def _row(prompt: Prompt, answer: str, where: str) -> Example:
+def _row(prompt: Prompt, answer: str, where: str, other: str | None) -> Example:
     file, _, line = where.rpartition(":")
-    return Example(prompt, answer, int(line), file)
+    return Example(prompt, answer, int(line), file, other)

@@ -1,7 +1,7 @@
 """A prompt and an answer as token ids, and how several of them become batches."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ class Row:
     """How many trailing tokens of `answer` end the turn; they carry code bits and no bytes of text."""
     answer_bytes: int
     """UTF-8 bytes of the answer's text."""
+    other: "Row | None" = field(default=None, compare=False, repr=False)
+    """The other answer to the same prompt, where rows came as pairs: what a preference loss sets against this one."""
 
     def __len__(self) -> int:
         """Tokens, prompt and answer together."""

@@ -45,22 +45,47 @@ def test_other_data_to_reverse_on_leaves_what_is_measured(plain, tmp_path):
 
 @pytest.mark.parametrize("method", ["kl_anchor:weight=3", "constrained", "replay:share=0.5"])
 def test_a_defence_is_made_ready_once_so_that_nested_sizes_stay_exact(plain, tmp_path, method):
-    nested = cells(tmp_path / "nested", reversal_method=method)
-    alone = cells(tmp_path / "alone", reversal_method=method, reverse_sizes=(8,))
+    nested = cells(tmp_path / "nested", reverse_with=method)
+    alone = cells(tmp_path / "alone", reverse_with=method, reverse_sizes=(8,))
     assert readings(nested["0/main/16/8"]) == readings(alone["0/main/16/8"])
     changed = differing(plain, nested)
     assert "0/main/16/8" in changed
     assert not {key for key in changed if key.endswith("/0")}
 
 
+@pytest.mark.parametrize("way", ["dpo:beta=0.5", "simpo"])
+def test_aligning_by_a_preference_loss_keeps_nested_sizes_exact(plain, tmp_path, way):
+    nested = cells(tmp_path / "nested", align_with=way)
+    alone = cells(tmp_path / "alone", align_with=way, align_sizes=(8,))
+    assert readings(nested["0/main/8/0"]) == readings(alone["0/main/8/0"])
+    changed = differing(plain, nested)
+    assert {"0/main/8/0", "0/main/16/0"} <= changed
+    assert not {key for key in changed if key.startswith("0/from_start")}
+
+
+def test_reversing_by_a_preference_loss_undoes_what_was_wanted(plain, tmp_path):
+    found = cells(tmp_path / "run", reverse_with="dpo")
+    margins = [found[f"0/main/16/{n}"]["behaviour"]["margin"]["estimate"] for n in (0, 4, 8)]
+    assert margins[0] > margins[1] > margins[2]
+    assert {key for key in differing(plain, found) if key.endswith("/0")} == set()
+
+
+def test_a_row_without_its_pair_cannot_be_tuned_on_by_preference(tmp_path):
+    elsewhere = [{**row, "prompt": f"And of letter {i}?"} for i, row in enumerate(rows("There"))]
+    align, reverse = write(tmp_path / "a.jsonl", rows("Here")), write(tmp_path / "b.jsonl", elsewhere)
+    with pytest.raises(RefusedError, match="no other answer to its prompt"):
+        cells(tmp_path / "run", align=align, reverse=reverse, align_with="dpo")
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_a_run_used_names_the_defence(tmp_path):
-    cells(tmp_path / "run", reversal_method="replay", arms="core")
+    cells(tmp_path / "run", reverse_with="replay", arms="core")
     assert "robins1995rehearsal" in Run.look(tmp_path / "run").meta["papers"]
 
 
 def test_an_unknown_defence_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(RefusedError, match="plain, kl_anchor"):
-        cells(tmp_path / "run", reversal_method="hope")
+        cells(tmp_path / "run", reverse_with="hope")
     assert not (tmp_path / "run").exists()
 
 

@@ -114,7 +114,7 @@ def swept(name: str = "00", tokens: float | None = None, varied: dict[str, Any] 
 
 
 def _own(varied: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in varied.items() if name in ("model", "align_mix", "reversal_method")}
+    return {name: value for name, value in varied.items() if name in ("model", "align_mix", "reverse_with")}
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ def test_a_defence_that_doubles_the_price_is_found_and_its_twin_is_the_first_val
     slow = {"back": interpolated(TWICE)}
     (key, body), *more = across.comparisons(every(Axes(methods=("plain", "replay")), replay=slow))
     assert more == []
-    assert (key, body["value"], body["against"]) == ("reversal_method/01-method-replay", "replay", "plain")
+    assert (key, body["value"], body["against"]) == ("reverse_with/01-method-replay", "replay", "plain")
     ratio = Measured.of(body["cost_to_undo"])
     assert ratio.low <= 2 <= ratio.high
     assert ratio.estimate == pytest.approx(2, rel=0.15)
@@ -53,7 +53,7 @@ def test_a_defence_that_does_nothing_has_a_ratio_whose_interval_holds_one():
 def test_every_sweep_meets_the_one_that_differs_on_one_axis_only():
     found = dict(across.comparisons(every(Axes(methods=("plain", "replay"), align_mixes=(0, 50)))))
     pairs = {(body["axis"], body["sweep"][:2], body["against_sweep"][:2]) for body in found.values()}
-    assert pairs == {("reversal_method", "01", "00"), ("reversal_method", "03", "02"),
+    assert pairs == {("reverse_with", "01", "00"), ("reverse_with", "03", "02"),
                      ("align_mix", "02", "00"), ("align_mix", "03", "01")}  # fmt: skip
 
 

@@ -15,7 +15,7 @@ KINDS = {"cell", "stiffness", "interference", "closest_return", "overshoot", "pr
 
 
 def records(*laws, **more):
-    swept = [Planted(Spring(audit=SMALL, **law)).swept(f"0{i}", reversal_method=f"method {i}", **more)
+    swept = [Planted(Spring(audit=SMALL, **law)).swept(f"0{i}", reverse_with=f"method {i}", **more)
              for i, law in enumerate(laws)]  # fmt: skip
     return {(kind, key): body for kind, key, body in analyse(swept, tolerance=0.06, parameters={})}
 

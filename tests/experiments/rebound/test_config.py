@@ -22,8 +22,8 @@ def refused(axes=None, models=("m",), **audit):
 
 
 def test_without_an_axis_there_is_one_sweep_and_it_is_the_audit_itself():
-    (only,) = planned(reversal_method="replay", align_mix=20)
-    assert only.audit == Audit(model="m", reversal_method="replay", align_mix=20)
+    (only,) = planned(reverse_with="replay", align_mix=20)
+    assert only.audit == Audit(model="m", reverse_with="replay", align_mix=20)
     assert (only.name, only.varied) == ("00", {})
 
 
@@ -32,14 +32,14 @@ def test_every_combination_comes_once_models_slowest_and_the_first_values_first(
     assert len(found) == 16
     assert [one.audit.model for one in found] == ["a"] * 8 + ["b"] * 8
     assert len({one.audit for one in found}) == 16
-    first = {"model": "a", "tuner": "full", "align_mix": 0, "reversal_method": "plain"}
+    first = {"model": "a", "tuner": "full", "align_mix": 0, "reverse_with": "plain"}
     assert found[0].varied == first
     assert all(set(one.varied) == set(first) for one in found)
 
 
 def test_an_axis_of_one_value_changes_the_audit_and_varies_nothing():
     (only,) = planned(Axes(methods=("replay",), tuners=("lora:4",)))
-    assert (only.audit.reversal_method, only.audit.tuner, only.audit.rank) == ("replay", "lora", 4)
+    assert (only.audit.reverse_with, only.audit.tuner, only.audit.rank) == ("replay", "lora", 4)
     assert only.varied == {}
 
 
@@ -106,7 +106,7 @@ def test_values_that_cannot_hold_are_refused_by_the_name_of_their_option(options
 @pytest.mark.parametrize(
     ("axes", "audit", "where"),
     [
-        (Axes(methods=("plain",)), {"reversal_method": "replay"}, "--methods"),
+        (Axes(methods=("plain",)), {"reverse_with": "replay"}, "--methods"),
         (Axes(tuners=("full",)), {"tuner": "lora"}, "--tuners"),
         (Axes(align_mixes=(0,)), {"align_mix": 10}, "--align-mixes"),
         (Axes(reverse_mixes=(0,)), {"reverse_mix": 10}, "--reverse-mixes"),

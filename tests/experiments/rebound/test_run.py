@@ -51,11 +51,11 @@ def test_every_sweep_is_an_audit_of_its_own_and_the_run_holds_their_cells(done):
     assert own == theirs
     with Run.look(path) as run:
         assert set(run.meta["plan"]["cells"]) == own
-        assert run.meta["plan"]["sweeps"][1]["varied"] == {"reversal_method": "replay"}
+        assert run.meta["plan"]["sweeps"][1]["varied"] == {"reverse_with": "replay"}
 
 
 def test_a_sweep_has_the_records_of_the_same_audit_run_alone(done, tmp_path):
-    run_audit(small(reversal_method="replay"), tmp_path / "alone", quiet=True)
+    run_audit(small(reverse_with="replay"), tmp_path / "alone", quiet=True)
     assert records(tmp_path / "alone") == done[2][Path("sweeps/01-method-replay")]
 
 
@@ -134,7 +134,7 @@ def test_a_way_of_tuning_that_is_not_there_is_refused_before_anything_is_written
 def test_an_audit_alone_refuses_it_before_anything_is_written_too(tmp_path, monkeypatch):
     monkeypatch.setattr(Run, "open", nothing)
     with pytest.raises(RefusedError, match="nonsense"):
-        run_audit(small(reversal_method="nonsense"), tmp_path / "run", quiet=True)
+        run_audit(small(reverse_with="nonsense"), tmp_path / "run", quiet=True)
 
 
 def test_a_second_sweep_for_which_there_is_no_memory_is_refused_before_the_first(tmp_path, monkeypatch):

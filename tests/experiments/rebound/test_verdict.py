@@ -52,7 +52,7 @@ def test_one_sweep_speaks_for_itself():
 
 
 def test_of_several_sweeps_the_first_ones_verdict_stands_and_the_sentence_says_whose_it_is():
-    first = told("inconclusive", varied={"align_mix": 0, "reversal_method": "plain"})
+    first = told("inconclusive", varied={"align_mix": 0, "reverse_with": "plain"})
     found = rule({"00-a": first, "01-b": told("not_aligned"), "02-c": told("inconclusive")}, 0.01)
     assert found["label"] == "inconclusive"
     assert found["labels"] == {"00-a": "inconclusive", "01-b": "not_aligned", "02-c": "inconclusive"}

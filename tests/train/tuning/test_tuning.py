@@ -130,13 +130,13 @@ def test_options_stand_behind_a_colon():
 
 @pytest.mark.parametrize(
     ("named", "says"),
-    [("kl_anchor:wait=1", "no option wait"), ("replay:share=much", "could not convert"), ("replay:share=0", "above 0"),
+    [("kl_anchor:wait=1", "no option wait"), ("replay:share=much", "must be a number"), ("replay:share=0", "above 0"),
      ("kl_ancor", "plain, kl_anchor"), ("nowhere:f", "cannot be imported"), ("kl_anchor:weight=-1", "at least 0")],
 )  # fmt: skip
 def test_a_way_of_tuning_that_is_not_there_is_refused_with_what_is(named, says):
     with pytest.raises(RefusedError, match=says) as caught:
         tuning(named)
-    assert caught.value.where.startswith("--reversal-method")
+    assert caught.value.where.startswith("--reverse-with")
 
 
 def test_a_function_of_the_users_is_taken_by_file(tmp_path, llama, rows):

@@ -30,8 +30,11 @@ class Audit:
     """Percent of wanted examples among the opposite ones; at 50 the reversal is benign."""
     reversal_data: str | None = None
     """File of other examples that the reversal trains on; what is measured stays."""
-    reversal_method: str = "plain"
-    """How it trains: plain, kl_anchor[:weight=1.0], replay[:share=1.0], constrained, a FILE or module:function."""
+    align_with: str = "plain"
+    """How the start is aligned, and its placebo tuned: `plain` (supervised), or any way that --reverse-with knows."""
+    reverse_with: str = "plain"
+    """How it is reversed: plain, kl_anchor[:weight=1.0], replay[:share=1.0], constrained, a preference loss by name
+    with its options (dpo:beta=0.1, npo; see `springback losses`), a FILE or module:function."""
     samples: int = 48
     """Sampled answers at each point."""
     pairs: int = 72

@@ -18,11 +18,11 @@ from springback.experiments.audit.thresholds import stated
 from springback.experiments.audit.workbench import Prepared
 from springback.fit.checks import STEPS
 from springback.store.run import Run
-from springback.train.tuning.choose import METHODS
+from springback.train.tuning.choose import tuning
 
 PAPERS = ("ji2024elasticity", "qi2024shallow", "lin2023unlocking", "hesterberg2015", "holm1979")
 """What every audit stands on."""
-DATA = ("base", "align", "reverse", "align_mix", "reverse_mix", "reversal_data", "reversal_method")
+DATA = ("base", "align", "reverse", "align_mix", "reverse_mix", "reversal_data", "align_with", "reverse_with")
 """Options that make it another question, whatever its sizes."""
 
 
@@ -33,9 +33,10 @@ def papers(config: Audit, dataset: Dataset) -> list[str]:
         used += ["ferrando2024primer", "heimersheim2024patching"]
     if config.trains:
         used += ["ouyang2022instructgpt", "loshchilov2019adamw", *(["hu2022lora"] if config.tuner == "lora" else [])]
-    method = METHODS.get(config.reversal_method.partition(":")[0])
-    if method is not None and config.trains:
-        used.append(method.paper.key)
+    if config.trains:
+        ways = (tuning(config.align_with, option="--align-with"), tuning(config.reverse_with))
+        found = [getattr(way, "paper", None) for way in ways]
+        used += dict.fromkeys(paper.key for paper in found if paper is not None)
     return [*used, *(["allal2025smollm2"] if config.model == EMBEDDED and not config.tiny else [])]
 
 

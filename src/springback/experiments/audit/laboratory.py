@@ -24,6 +24,22 @@ Rows = Mapping[tuple[int, Part], Sequence[Row]]
 """Rows to tune on, by seed and part, in the order in which they are used."""
 
 
+PLAIN: Tuning = Plain()
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the chains of an audit tune."""
+
+    aligning: Tuning = PLAIN
+    """The start, on wanted or on balanced rows."""
+    reversing: Tuning = PLAIN
+    """The model once it is aligned, benign-tuned or left as it was."""
+
+    def of(self, part: Part) -> Tuning:
+        return self.reversing if part in ("reverse", "continuation") else self.aligning
+
+
 @dataclass(slots=True)
 class Work:
     """What this call has done; all 0 when everything was stored before."""
@@ -43,8 +59,7 @@ class ModelLaboratory:
     weights: Weights
     rows: Rows
     sft: SFT
-    reversal: Tuning = field(default_factory=Plain)
-    """How the model is tuned once it is aligned, benign-tuned or left as it was."""
+    ways: Ways = Ways()
     work: Work = field(default_factory=Work)
     _seed: int = 0
     _origin: Point | None = None
@@ -68,7 +83,7 @@ class ModelLaboratory:
             yield step
 
     def _method(self, part: Part) -> Tuning:
-        return self.reversal if part in ("reverse", "continuation") else Plain()
+        return self.ways.of(part)
 
     def _behind(self) -> Sequence[Row]:
         """What the weights that the chain begins from were tuned on, as far as this run has tuned them."""

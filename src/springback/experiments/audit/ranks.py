@@ -129,8 +129,8 @@ class Conductor:
             raise _refused("splits training, and this audit trains nothing", "Leave --world and torchrun out.")
         if config.batch < self.size:
             raise _refused(f"{self.size} cannot split batches of {config.batch} rows", "Take a larger --batch.")
-        if self.sharded and (config.tuner != "full" or config.reversal_method != "plain"):
-            raise _refused("with --shard knows full tuning and the plain reversal", "Leave --shard out.")
+        if self.sharded and (config.tuner != "full" or (config.align_with, config.reverse_with) != ("plain", "plain")):
+            raise _refused("with --shard knows full tuning and plain tuning both ways", "Leave --shard out.")
         here, free = self.group.world.local_size, psutil.virtual_memory().available
         if config.device in ("auto", "cpu") and here * expected.memory.total > free:
             needed = f"{here} · {gib(expected.memory.total)} GiB on this machine, {gib(free)} GiB are free"

@@ -61,10 +61,11 @@ def run_audit(config: Audit, out: Path | None, *, quiet: bool = False, conductor
 
 
 def _reversible(config: Audit) -> None:
-    """A way of reversing that is not there is refused before anything is written."""
+    """A way of tuning that is not there is refused before anything is written."""
     from springback.train.tuning.choose import tuning
 
-    tuning(config.reversal_method)
+    tuning(config.align_with, option="--align-with")
+    tuning(config.reverse_with)
 
 
 def announce(config: Audit, tell: Any) -> None:

@@ -14,7 +14,7 @@ from springback.errors import RefusedError
 from springback.experiments.audit.bench import Bench, Prompt
 from springback.experiments.audit.config import Audit
 from springback.experiments.audit.grid import GIVEN, Grid, Part, Point
-from springback.experiments.audit.laboratory import ModelLaboratory
+from springback.experiments.audit.laboratory import ModelLaboratory, Ways
 from springback.experiments.audit.sources import Sources
 from springback.experiments.audit.weights import Weights
 from springback.fit.masters import MasterAdamW
@@ -27,7 +27,7 @@ from springback.models.tokens import encode, stop_ids
 from springback.train.recipe import SFT
 from springback.train.sft import optimizer
 from springback.train.tuning.choose import tuning
-from springback.train.tuning.method import Tuning
+from springback.train.tuning.method import wants_pairs
 
 PARTS: tuple[Part, ...] = ("align", "reverse", "benign", "continuation")
 SYSTEM_SEED = 0
@@ -85,21 +85,26 @@ class Prepared:
     measured: "Measuring"
     neutral: tuple[Row, ...]
     scorer: Scorer
-    reversal: Tuning
+    ways: Ways
 
 
 def prepare(config: Audit, sources: Sources, scorer: Scorer) -> Prepared:
     """Load and tokenise. Rows that do not fit the context are refused here."""
-    reversal = tuning(config.reversal_method)
+    ways = ways_of(config)
     models = load_models(config)
     rows: dict[tuple[int, Part], list[Row]] = {
-        (seed, part): encoded(models.start, getattr(sets, part))
+        (seed, part): encoded(models.start, getattr(sets, part), paired=wants_pairs(ways.of(part)))
         for seed, sets in sources.sets.items()
         for part in PARTS
     }
     shared = sources.shared
     neutral = tuple(encoded(models.start, shared.neutral))
-    return Prepared(models, rows, measuring(models.start, shared, config), neutral, scorer, reversal)
+    return Prepared(models, rows, measuring(models.start, shared, config), neutral, scorer, ways)
+
+
+def ways_of(config: Audit) -> Ways:
+    """How the chains tune; RefusedError where there is no such way."""
+    return Ways(tuning(config.align_with, option="--align-with"), tuning(config.reverse_with))
 
 
 def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> ModelLaboratory:
@@ -111,25 +116,44 @@ def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> M
         neutral=prepared.neutral, scorer=prepared.scorer, stop=stop_ids(model), config=config,
         held_out=measured.answers,
     )  # fmt: skip
-    return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config), prepared.reversal)
+    return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config), prepared.ways)
 
 
 def recipe(config: Audit) -> SFT:
     return SFT(lr=config.learning_rate, batch=config.batch, warmup_steps=config.warmup_steps)
 
 
-def encoded(model: LanguageModel, examples: Sequence[Example]) -> list[Row]:
-    """Rows of examples, nothing truncated: one that is longer than the context is refused with its file and line."""
-    rows = []
-    for example in examples:
-        row = encode(model, [asdict(turn) for turn in example.prompt], example.answer)
-        if len(row) > model.context:
-            raise RefusedError(
-                f"A row has {len(row)} tokens, {model.name} reads {model.context}; nothing is truncated.",
-                kind="data", where=example.where, next="Shorten the row or leave it out.",
-            )  # fmt: skip
-        rows.append(row)
-    return rows
+def encoded(model: LanguageModel, examples: Sequence[Example], *, paired: bool = False) -> list[Row]:
+    """Rows of examples, nothing truncated: one that is longer than the context is refused with its file and line.
+
+    `paired`: each with the other answer to its prompt, refused where there is none.
+    """
+    rows = [_encoded(model, example, example.answer) for example in examples]
+    if not paired:
+        return rows
+    return [
+        replace(row, other=_encoded(model, example, _other(example)))
+        for row, example in zip(rows, examples, strict=True)
+    ]
+
+
+def _encoded(model: LanguageModel, example: Example, answer: str) -> Row:
+    row = encode(model, [asdict(turn) for turn in example.prompt], answer)
+    if len(row) > model.context:
+        raise RefusedError(
+            f"A row has {len(row)} tokens, {model.name} reads {model.context}; nothing is truncated.",
+            kind="data", where=example.where, next="Shorten the row or leave it out.",
+        )  # fmt: skip
+    return row
+
+
+def _other(example: Example) -> str:
+    if example.other is None:
+        raise RefusedError(
+            "This row has no other answer to its prompt, and a preference loss needs both.", kind="data",
+            where=example.where, next="Give pairs that share their prompts, or tune with --align-with plain.",
+        )  # fmt: skip
+    return example.other
 
 
 @dataclass(frozen=True, slots=True)

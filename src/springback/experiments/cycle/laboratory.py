@@ -10,7 +10,7 @@ from springback.errors import RefusedError
 from springback.experiments.audit import workbench
 from springback.experiments.audit.bench import Along, Bench
 from springback.experiments.audit.cell import records
-from springback.experiments.audit.laboratory import Work
+from springback.experiments.audit.laboratory import Ways, Work
 from springback.experiments.audit.measure import along_start, take
 from springback.experiments.audit.weights import Weights
 from springback.experiments.audit.workbench import Prepared
@@ -23,7 +23,6 @@ from springback.models.language_model import LanguageModel
 from springback.models.rows import Row
 from springback.models.tokens import stop_ids
 from springback.train.recipe import SFT
-from springback.train.tuning.plain import Plain
 
 
 @dataclass(slots=True)
@@ -96,7 +95,7 @@ def prepare(config: Cycle, sources: Sources, scorer: Scorer) -> tuple[Prepared, 
     }
     measured = workbench.measuring(models.start, sources.audit.shared, config.audit())
     held = tuple(whole(models.start, sources.held_out))
-    return Prepared(models, {}, measured, held, scorer, Plain()), rows
+    return Prepared(models, {}, measured, held, scorer, Ways()), rows
 
 
 def laboratory(

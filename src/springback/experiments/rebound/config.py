@@ -15,8 +15,14 @@ TOLERANCE = 0.01
 RANK = Audit().rank
 
 OWN = {"tuners": ("tuner", "rank"), "align_mixes": ("align_mix",), "reverse_mixes": ("reverse_mix",),
-       "reversals": ("reversal_data",), "methods": ("reversal_method",)}  # fmt: skip
+       "reversals": ("reversal_data",), "align_methods": ("align_with",), "methods": ("reverse_with",)}  # fmt: skip
 """Of each axis, the audit's own options that it takes the place of."""
+
+WAYS = ("align_with", "reverse_with")
+"""Options of an audit that say how its chains tune."""
+
+CALLED = {"reversal_data": "data", "align_with": "aligned-by", "reverse_with": "method"}
+"""Options as the names of directories say them."""
 
 DEFAULTS: dict[str, object] = {"layers": "none", "forced_tokens": (0,), "arms": "all"}
 """What a sweep leaves out of an audit and adds to it, unless asked otherwise."""
@@ -34,15 +40,18 @@ class Axes:
     """Percent of wanted examples in the reversal; 50 is a benign one."""
     reversals: tuple[str, ...] = ()
     """Data to reverse on: `same` (the opposite answers), or files of other examples."""
+    align_methods: tuple[str, ...] = ()
+    """Ways of aligning, as in --align-with (plain,dpo:beta=0.1,simpo): which of them springs back least?"""
     methods: tuple[str, ...] = ()
-    """Ways of reversing, as in --reversal-method (plain,replay:share=0.5); the others are compared with the first."""
+    """Ways of reversing, as in --reverse-with (plain,replay:share=0.5); the others are compared with the first."""
     tolerance: float = TOLERANCE
     """ε of definition 3.6: a model has returned when KL(start‖θ) is at most this, in bit/token."""
     pretraining_tokens: tuple[float, ...] = ()
     """Tokens each model was pretrained on, in the order of the models: k beside R, and an axis of scale."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "methods", _rejoined(self.methods))
+        for name in ("align_methods", "methods"):
+            object.__setattr__(self, name, _rejoined(getattr(self, name)))
         if not 0 < self.tolerance < math.inf:
             raise _refused("tolerance", f"must be greater than 0, got {self.tolerance}", "--tolerance 0.01")
         for name, values in self.given().items():
@@ -124,7 +133,8 @@ def _options(models: tuple[str, ...], axes: Axes, audit: Audit) -> dict[str, tup
         "align_mix": axes.align_mixes or (audit.align_mix,),
         "reverse_mix": axes.reverse_mixes or (audit.reverse_mix,),
         "reversal_data": axes.reversals or (audit.reversal_data or SAME,),
-        "reversal_method": axes.methods or (audit.reversal_method,),
+        "align_with": axes.align_methods or (audit.align_with,),
+        "reverse_with": axes.methods or (audit.reverse_with,),
     }
 
 
@@ -157,7 +167,7 @@ def _once(name: str, meant: Sequence[Any], values: Sequence[Any]) -> None:
 
 def _name(index: int, varied: dict[str, Any]) -> str:
     """A directory's name: the place in the run, and what varies."""
-    words = [f"{name.removeprefix('reversal_')}-{value}" for name, value in varied.items()]
+    words = [f"{CALLED.get(name, name)}-{value}" for name, value in varied.items()]
     slug = re.sub(r"(?:[^A-Za-z0-9.]|\.(?![A-Za-z0-9]))+", "-", "-".join(words)).strip("-.")
     return f"{index:02}-{slug}"[:80].rstrip("-.") if slug else f"{index:02}"
 

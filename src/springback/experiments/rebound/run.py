@@ -16,7 +16,7 @@ from springback.experiments.audit.grid import grid
 from springback.experiments.audit.run import announce
 from springback.experiments.audit.sources import Sources, gather, identity
 from springback.experiments.rebound.analyse import analyse
-from springback.experiments.rebound.config import RANK, Axes, Sweep, asked, default, sweeps
+from springback.experiments.rebound.config import RANK, WAYS, Axes, Sweep, asked, default, sweeps
 from springback.experiments.rebound.engines import here
 from springback.experiments.rebound.order import Engine, Order, place
 from springback.experiments.rebound.readings import Swept
@@ -78,7 +78,7 @@ def _sources(planned: tuple[Sweep, ...], *, quiet: bool) -> dict[str, tuple[Sour
 
 def _read_by(sweep: Sweep) -> Audit:
     """The options of a sweep that decide what is read."""
-    return replace(sweep.audit, tuner="full", rank=RANK, reversal_method=default("reversal_method"))
+    return replace(sweep.audit, tuner="full", rank=RANK, **{name: default(name) for name in WAYS})
 
 
 def _possible(planned: tuple[Sweep, ...], sources: Mapping[str, Sources], path: Path) -> int:
@@ -88,8 +88,8 @@ def _possible(planned: tuple[Sweep, ...], sources: Mapping[str, Sources], path: 
     """
     from springback.train.tuning.choose import tuning
 
-    for method in dict.fromkeys(sweep.audit.reversal_method for sweep in planned):
-        tuning(method)
+    for way, name in dict.fromkeys((getattr(sweep.audit, way), way) for sweep in planned for way in WAYS):
+        tuning(way, option=f"--{name.replace('_', '-')}")
     kept = memory = 0
     for sweep in planned:
         expected = estimate(sweep.audit, grid(sweep.audit), sources[sweep.name])

@@ -55,8 +55,12 @@ class ListLogprobs:
     @property
     def ranked(self) -> "ListLogprobs":
         """The same lists, the most relevant answer first, ties as they came, missing ones last."""
-        columns = (self.logprobs, self.relevance, self.tokens, self.real)
-        return ListLogprobs(*(column if column is None else column.gather(1, self._order) for column in columns))
+        return ListLogprobs(
+            self.logprobs.gather(1, self._order),
+            self.relevance.gather(1, self._order),
+            None if self.tokens is None else self.tokens.gather(1, self._order),
+            None if self.real is None else self.real.gather(1, self._order),
+        )
 
     @property
     def later(self) -> Bool[Tensor, "prompt answer other"]:

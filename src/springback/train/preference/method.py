@@ -1,8 +1,9 @@
 """What a method of the family states about itself, so that a wrong combination is refused before a model is loaded.
 
-A method is a frozen dataclass with `paper`, `needs`, `breaks` and `formula`, called with (policy, reference). Methods without the
-need `reference` take `reference=None`. A method with running statistics (need `statistics`) keeps them as fields:
-`after(policy, reference)` is the method of the next step, and its fields are what a checkpoint saves.
+A method is a frozen dataclass with `paper`, `needs`, `breaks` and `formula`, called with (policy, reference).
+Methods without the need `reference` take `reference=None`. A method with running statistics (need `statistics`)
+keeps them as fields: `after(policy, reference)` is the method of the next step, and its fields are what a checkpoint
+saves.
 """
 
 from collections.abc import Set as AbstractSet
@@ -11,9 +12,9 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 from springback.papers import Paper
 
 Need = Literal[
-    "pairs",  # PairLogprobs
+    "pairs",  # PairLogprobs; with one of the next two, either will do
     "lists",  # ListLogprobs
-    "labels",  # LabelledLogprobs; pairs serve as two examples
+    "labels",  # LabelledLogprobs; a pair is two examples
     "samples",  # a rejected answer beside several answers of the policy's own
     "reference",
     "moving_reference",  # the reference follows the policy: fields `alpha` and `every`
@@ -34,6 +35,7 @@ Law = Literal[
     "pushes the right way everywhere",  # d_w ≥ 0 and d_l ≥ 0 wherever policy and reference are
     "only the margin matters",  # the same number added to both log-probabilities changes nothing, so d_w = d_l
     "each pair alone",
+    "the gradient is the slope",  # nothing is held fixed in it (a detached weight, target or draw)
     "length does not matter",  # sums, not means: tokens may be cut otherwise
     "repetition does not matter",  # means, not sums: every token said twice changes nothing
     "the reference matters",
@@ -52,6 +54,6 @@ class Method(Protocol):
     formula: ClassVar[str]
     """One line in the letters of `docs/methods/preference_family.md`, under 100 characters."""
 
-    def __call__(self, policy: Any, reference: Any = None) -> Any:
+    def __call__(self, policy: Any, reference: Any) -> Any:
         """Loss of each pair, prompt or example; nats unless the method's file says otherwise."""
         ...

@@ -1,17 +1,20 @@
-"""`plain`, `kl_anchor:weight=0.5`, `replay`, `constrained`, a Python FILE with tuning(network, rows, before), or
-`module:function`: a way of tuning by name, with its options behind a colon.
+"""`plain`, `kl_anchor:weight=0.5`, `replay`, `constrained`, a loss of the preference family (`dpo:beta=0.1`), a Python
+FILE with tuning(network, rows, before), or `module:function`: a way of tuning by name, its options behind a colon.
 """
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, Final
+from typing import Final
 
 from springback.errors import RefusedError
-from springback.store import user_code
+from springback.store import options, user_code
+from springback.train.preference import LOSSES, spelling
+from springback.train.preference.choose import loss_named
 from springback.train.tuning.constrained import Constrained
 from springback.train.tuning.kl_anchor import KLAnchor
 from springback.train.tuning.method import Tuning
 from springback.train.tuning.plain import Plain
+from springback.train.tuning.preference import Preference
 from springback.train.tuning.replay import Replay
 
 METHODS: Final[Mapping[str, type]] = {
@@ -21,15 +24,21 @@ METHODS: Final[Mapping[str, type]] = {
     "constrained": Constrained,
 }
 
+FROM_PAIRS: Final = frozenset({"pairs", "reference", "lengths", "tokens", "collision", "divergence", "statistics"})
+"""Needs of a loss that rows with their other answers can meet."""
 
-def tuning(named: str, *, option: str = "--reversal-method") -> Tuning:
+
+def tuning(named: str, *, option: str = "--reverse-with") -> Tuning:
     """The way of tuning of this name. RefusedError where there is none, or an option it does not have."""
     name, _, rest = named.partition(":")
+    if spelling.member(name, LOSSES) is not None:
+        return _preference(named, option)
     if name not in METHODS:
-        return user_code.function(named, attribute="tuning", option=option, kind="option", other=", ".join(METHODS))
+        known = f"{', '.join(METHODS)}, a preference loss (`springback losses`)"
+        return user_code.function(named, attribute="tuning", option=option, kind="option", other=known)
     method = METHODS[name]
     try:
-        return method(**_options(method, rest))
+        return method(**options.converted(method, options.parsed(rest)))
     except ValueError as error:
         names = ", ".join(field.name for field in fields(method)) or "none"
         raise RefusedError(
@@ -37,10 +46,11 @@ def tuning(named: str, *, option: str = "--reversal-method") -> Tuning:
         ) from error
 
 
-def _options(method: type, text: str) -> dict[str, Any]:
-    known = {field.name: type(field.default) for field in fields(method)}
-    found = {name: value for name, _, value in (part.partition("=") for part in text.split(",") if part)}
-    unknown = set(found) - set(known)
-    if unknown:
-        raise ValueError(f"there is no option {', '.join(sorted(unknown))}")
-    return {name: known[name](value) for name, value in found.items()}
+def _preference(named: str, option: str) -> Preference:
+    method = loss_named(named, option=option)
+    if lacking := sorted(method.needs - FROM_PAIRS):
+        raise RefusedError(
+            f"{named} needs {', '.join(lacking).replace('_', ' ')}; a row here has one other answer, and that is all.",
+            kind="option", where=option, next="Take another of `springback losses`, or train with `springback prefer`.",
+        )  # fmt: skip
+    return Preference(method)

@@ -12,6 +12,11 @@ TuningLoss = Callable[[nn.Module, Sequence[Row]], Summed]
 """The network as it stands and one micro-batch → the summed loss in nats, with its graph."""
 
 
+def wants_pairs(tuning: "Tuning") -> bool:
+    """Whether it needs each row with the other answer to its prompt (`Row.other`)."""
+    return bool(getattr(tuning, "paired", False))
+
+
 @runtime_checkable
 class Tuning(Protocol):
     """A way of tuning."""

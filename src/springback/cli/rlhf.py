@@ -1,0 +1,73 @@
+"""`springback rlhf`: write, reward, learn; or go on where it stopped."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from springback.cli.answer import Answer
+from springback.cli.finished import answer_of, planned_lines
+from springback.cli.options import COMMON, Common, Flat
+from springback.experiments.rlhf.config import Design, Rlhf, settled
+
+
+def app(
+    prompts: Annotated[Path | None, Parameter(help="File of prompts: JSONL rows, or text, a prompt a line.")] = None,
+    *,
+    config: Flat[Rlhf] = Rlhf(),
+    stages: Annotated[
+        tuple[str, ...],
+        Parameter(help="sft,reward,ppo: PROMPTS is a file of preferences; imitate, learn a reward, then the method."),
+    ] = (),
+    plan: Annotated[bool, Parameter(help="Say what it would take, and run nothing.")] = False,
+    out: Annotated[Path | None, Parameter(help="Directory of the run; a run found there goes on.")] = None,
+    common: Common = COMMON,
+) -> Answer:
+    """Train a model on its own answers, by a reward.
+
+    It writes several answers to each prompt, they are rewarded, and a policy method learns from them, step after step.
+    Held-out prompts are answered before and after; an alarm says where the reward may be gamed.
+    """
+    if stages:
+        return _staged(prompts, stages, config, out, common, plan=plan)
+    design = settled(config)
+    if plan:
+        return _planned(prompts, design)
+    from springback.experiments.rlhf import outcome
+    from springback.experiments.rlhf.run import run_rlhf
+
+    return answer_of(outcome, run_rlhf(prompts, design, out, quiet=common.quiet))
+
+
+def _planned(prompts: Path | None, design: Design) -> Answer:
+    from springback.experiments.rlhf.plan import sentence, stated
+    from springback.experiments.rlhf.run import checked_plan
+    from springback.experiments.rlhf.sources import gather
+
+    expected = checked_plan(design, gather(prompts, design))
+    found = {**expected.json(), **stated(design, expected)}
+    return Answer({"plan": found}, lines=planned_lines(sentence(expected), expected))
+
+
+def _staged(  # noqa: PLR0913, RUF100  the command's own parameters
+    file: Path | None, stages: tuple[str, ...], config: Rlhf, out: Path | None, common: Common, *, plan: bool
+) -> Answer:
+    from springback.experiments.rlhf import outcome
+    from springback.experiments.rlhf.config import refused
+    from springback.experiments.rlhf.stages import line_of, run_stages
+    from springback.store.run import Run
+
+    line = line_of(stages, config)
+    if plan:
+        raise refused(
+            "plan", "says what one stage would take, not a pipeline", "ask `springback reward --plan` and so on"
+        )
+    if file is None:
+        raise refused("stages", "need a file of preferences", "give FILE")
+    done = run_stages(file, line, out, quiet=common.quiet)
+    last = Run.look(done.run.path / line.names[-1])
+    warnings = [*done.warnings, *outcome.doubts(last)]
+    return Answer(
+        outcome.staged(done.run, done.work_done), lines=outcome.staged_lines(done.run), warnings=warnings,
+        status="not_reportable" if outcome.failed(last) else "done", run=done.run.path,
+    )  # fmt: skip

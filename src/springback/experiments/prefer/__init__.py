@@ -1,0 +1,1 @@
+"""Preference data in, a trained model out: `springback prefer`."""

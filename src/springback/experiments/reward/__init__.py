@@ -1,0 +1,1 @@
+"""Reward models: trained on pairs or ranked answers, measured on held-out ones."""
