@@ -6,10 +6,11 @@
 
 A step: answers written, rewarded (a cheap function of token ids), reference read, one update. Both write with a cache
 on torch alone (no vLLM), temperature 1, no top-k, every answer of the full length, so that the work is equal whatever
-is drawn. GRPO with β = 0.04 and k3 in the loss, full tuning. `defaults`: TRL as it comes (gradient checkpointing); `best`:
-without. Timed: the steps after the first of each round; each round begins at the same weights. Compared first, with
-`--check`: both learn from the *same* answers of unequal lengths, and loss and gradient norm of every step must agree
-to `BOUND`. Prints one JSON object, exit 1 where they do not. The allocator is glibc's for both, `tuned` as in `prefer_trl`.
+is drawn. GRPO with β = 0.04 and k3 in the loss, full tuning. `defaults`: TRL as it comes (gradient checkpointing);
+`best`: without. Timed: the steps after the first of each round; each round begins at the same weights. Compared first,
+with `--check`: both learn from the *same* answers of unequal lengths, and loss and gradient norm of every step must
+agree to `BOUND`. Prints one JSON object, exit 1 where they do not. The allocator is glibc's for both, `tuned` as in
+`prefer_trl`.
 """
 
 import argparse
@@ -58,7 +59,7 @@ def reward(ids: Sequence[int]) -> float:
 def start(asked: argparse.Namespace) -> tuple[Any, Any]:
     """The network to train and its untouched copy."""
     both = [load(asked.model, dtype=getattr(torch, asked.dtype)).network for _ in range(2)]
-    return both[0].requires_grad_(True), both[1]
+    return both[0].requires_grad_(requires_grad=True), both[1]
 
 
 def written(rolled: Sequence[Sequence[Rolled]], asked: argparse.Namespace, step: int) -> list[tuple[int, ...]]:
@@ -131,7 +132,7 @@ def in_turn(asked: argparse.Namespace) -> dict[str, list[Timed]]:
     for turn in range(asked.rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             found[name].append(sides[name]())
-            print(turn, name, *(f"{step[3]:.2f}" for step in found[name][-1]), file=sys.stderr)
+            print(turn, name, *(f"{step[3]:.2f}" for step in found[name][-1]), file=sys.stderr)  # noqa: T201
     return found
 
 
@@ -182,11 +183,11 @@ def main() -> int:
     facts = {"torch": torch.__version__, "load": os.getloadavg()[0], **vars(asked)}
     if asked.check:
         said = compared(asked)
-        print(json.dumps(facts | said, indent=2))
+        print(json.dumps(facts | said, indent=2))  # noqa: T201
         return int(said["loss_apart"] > BOUND[asked.dtype] or said["norm_apart"] > 10 * BOUND[asked.dtype])
     found = in_turn(asked)
     cpu = {name: statistics.median(seconds(rounds, 3)) for name, rounds in found.items()}
-    print(json.dumps(facts | {"cpu_seconds_a_step": cpu, "ratio": ratios(asked, found)}, indent=2))
+    print(json.dumps(facts | {"cpu_seconds_a_step": cpu, "ratio": ratios(asked, found)}, indent=2))  # noqa: T201
     return 0
 
 

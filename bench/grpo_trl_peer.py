@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset, disable_progress_bars  # noqa: TID253
 from transformers import TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer  # noqa: TID253
 
 from springback.models.load import load
 from springback.models.tiny import save_folder
@@ -71,7 +71,7 @@ def peer(
     given = prompts(asked, network.config.vocab_size)
     data = Dataset.from_dict({"prompt": [str(number) for number in range(len(given))]})
     start = {key: tensor.clone() for key, tensor in network.state_dict().items()}
-    network.requires_grad_(True)
+    network.requires_grad_(requires_grad=True)
 
     def reward_of(completion_ids: list[list[int]], **_: Any) -> list[float]:
         return [reward(ids) for ids in completion_ids]

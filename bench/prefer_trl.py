@@ -1,8 +1,9 @@
 """A DPO step of ours against TRL's: same model, pairs, loss and AdamW, in turn, in one process.
 
     python -m venv --system-site-packages trl && trl/bin/python -m pip install -e '.[peft]' 'trl==1.16.0'
-    trl/bin/python bench/prefer_trl.py [--dtype float32|bfloat16] [--prompt 128] [--response 64] [--batch 4] [--steps 4]
-        [--rounds 3] [--against defaults,best] [--threads 1] [--allocator tuned|default] [--memory]
+    trl/bin/python bench/prefer_trl.py [--model ALIAS] [--dtype float32|bfloat16] [--prompt 128] [--response 64]
+        [--batch 4] [--steps 4] [--rounds 3] [--against defaults,best] [--online] [--threads 1] [--memory]
+        [--allocator tuned|default]
 
 `defaults`: TRL as it comes (gradient checkpointing, the reference asked in every step). `best`: neither (reference
 computed beforehand). Ours: `pair_logprobs`, the reference computed beforehand, `fit` and `MasterAdamW`; `ours online`
@@ -66,8 +67,8 @@ def ours(asked: argparse.Namespace, *, online: bool = False) -> Callable[[], Tim
     start = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     other = load(asked.model, dtype=getattr(torch, asked.dtype)).network.eval() if online else None
     with torch.no_grad():
-        before = {} if online else {id(batch): pair_logprobs(network, batch) for batch in given}
-    network.requires_grad_(True)
+        before = {id(batch): pair_logprobs(network, batch) for batch in given if not online}
+    network.requires_grad_()
 
     def reference(batch: list[RowPair]) -> PairLogprobs:
         if other is None:
@@ -109,7 +110,8 @@ def in_turn(asked: argparse.Namespace, names: list[str]) -> dict[str, list[Timed
     for turn in range(asked.rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             found[name].append(sides[name]())
-            print(turn, name, *(f"{loss:.6f} {cpu:.2f}" for loss, _, cpu in found[name][-1]), file=sys.stderr)
+            said = (f"{loss:.6f} nats {cpu:.2f} CPU-s" for loss, _, cpu in found[name][-1])
+            sys.stderr.write(f"{turn} {name}: {', '.join(said)}\n")
     return found
 
 
@@ -142,6 +144,10 @@ def peaks(asked: argparse.Namespace, names: list[str]) -> dict[str, float]:
     return {name: json.loads(said.splitlines()[-1])["peak_gib"] for name, said in run.items()}
 
 
+def say(what: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+
+
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2-135m-instruct")
@@ -166,17 +172,17 @@ def main() -> int:
     names = ["ours", *(["ours online"] if asked.online else []), *asked.against]
     if asked.alone:
         side(asked.alone, asked)()
-        print(json.dumps({"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+        say({"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20})
         return 0
     facts = {"torch": torch.__version__, "load": os.getloadavg()[0], **vars(asked)}
     facts["malloc"] = {name: value for name, value in os.environ.items() if "MALLOC" in name}
     if asked.memory:
-        print(json.dumps(facts | {"peak_gib": peaks(asked, names)}, indent=2))
+        say(facts | {"peak_gib": peaks(asked, names)})
         return 0
     found = in_turn(asked, names)
     cpu = {name: statistics.median(seconds(rounds, 2)) for name, rounds in found.items()}
     said = {"cpu_seconds_a_step": cpu, "ratio": ratios(asked, found), "loss_apart": apart(found)}
-    print(json.dumps(facts | said | {"losses": [step[0] for step in found["ours"][0]]}, indent=2))
+    say(facts | said | {"losses": [step[0] for step in found["ours"][0]]})
     return int(said["loss_apart"] > BOUND[asked.dtype])
 
 

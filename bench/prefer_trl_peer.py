@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from datasets import Dataset, disable_progress_bars
+from datasets import Dataset, disable_progress_bars  # noqa: TID253  this file is imported where TRL is
 from transformers import TrainerCallback
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig, DPOTrainer  # noqa: TID253
 
 from springback.models.load import load
 
@@ -70,7 +70,7 @@ def peer(name: str, asked: argparse.Namespace, pairs: Callable[..., Any]) -> Cal
 
     def tune() -> list[Any]:
         network.load_state_dict(start)
-        network.requires_grad_(True)
+        network.requires_grad_()
         clock = Clock()
         with tempfile.TemporaryDirectory() as folder:
             trainer = Tokenised(

@@ -14,11 +14,12 @@ import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 from collections.abc import Callable
 
 import torch
-from prefer_trl import BOUND, TUNED, Timed, apart, batches, options, pairs, peaks, seconds, timed
+from prefer_trl import BOUND, TUNED, Timed, apart, batches, options, pairs, say, seconds, timed
 
 from springback.fit.loop import Fit, fit
 from springback.fit.masters import MasterAdamW
@@ -67,7 +68,8 @@ def in_turn(asked: argparse.Namespace, names: list[str]) -> dict[str, list[Timed
     for turn in range(asked.rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             found[name].append(sides[name]())
-            print(turn, name, *(f"{loss:.6f} {cpu:.2f}" for loss, _, cpu in found[name][-1]), file=sys.stderr)
+            said = (f"{loss:.6f} nats {cpu:.2f} CPU-s" for loss, _, cpu in found[name][-1])
+            sys.stderr.write(f"{turn} {name}: {', '.join(said)}\n")
     return found
 
 
@@ -81,6 +83,13 @@ def ratios(asked: argparse.Namespace, found: dict[str, list[Timed]]) -> dict[str
     return table
 
 
+def peaks(names: list[str]) -> dict[str, float]:
+    """GiB of each side alone in a process."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--alone"]
+    run = {name: subprocess.run([*command, name], check=True, capture_output=True, text=True).stdout for name in names}
+    return {name: json.loads(said.splitlines()[-1])["peak_gib"] for name, said in run.items()}
+
+
 def main() -> int:
     asked = options()
     if asked.allocator == "tuned" and any(os.environ.get(name) != value for name, value in TUNED.items()):
@@ -89,17 +98,17 @@ def main() -> int:
     names = ["ours", *asked.against]
     if asked.alone:
         side(asked.alone, asked)()
-        print(json.dumps({"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}))
+        say({"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20})
         return 0
     kept = ("model", "dtype", "prompt", "response", "batch", "steps", "rounds", "threads", "allocator")
     facts = {"torch": torch.__version__, "load": os.getloadavg()[0], **{name: getattr(asked, name) for name in kept}}
     if asked.memory:
-        print(json.dumps(facts | {"peak_gib": peaks(asked, names)}, indent=2))
+        say(facts | {"peak_gib": peaks(names)})
         return 0
     found = in_turn(asked, names)
     cpu = {name: statistics.median(seconds(rounds, 2)) for name, rounds in found.items()}
     said = {"cpu_seconds_a_step": cpu, "ratio": ratios(asked, found), "loss_apart": apart(found)}
-    print(json.dumps(facts | said | {"losses": [step[0] for step in found["ours"][0]]}, indent=2))
+    say(facts | said | {"losses": [step[0] for step in found["ours"][0]]})
     return int(said["loss_apart"] > BOUND[asked.dtype])
 
 

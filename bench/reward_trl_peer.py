@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset  # noqa: TID253  this file is imported where TRL is
 from prefer_trl_peer import Clock
-from trl import RewardConfig, RewardTrainer
+from trl import RewardConfig, RewardTrainer  # noqa: TID253
 
 from springback.models.reward_model import RewardModel
 

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,12 +11,12 @@ import transformers as T
 from tests.models.tiny_networks import CONFIGS, network, tokens
 
 from springback.errors import RefusedError
-from springback.models import reward_folder
+from springback.models import reward_folder, reward_texts
 from springback.models.adapters import LoRA, attach
 from springback.models.language_model import LanguageModel
 from springback.models.reward_head import reward_of
 from springback.models.reward_model import masked_scores, row_scores, scores, scores_of_rows
-from springback.models.reward_texts import PAD, ending_template
+from springback.models.reward_texts import ending_template
 from springback.models.rows import Row
 from springback.models.tiny import STOP, tiny
 from springback.train.reward import LOSSES
@@ -190,21 +191,20 @@ def test_a_model_that_pads_with_its_stop_is_saved_with_padding_of_its_own(tmp_pa
     assert by_transformers(tmp_path / "model", ASKED, "left") == pytest.approx(scores(built, ASKED), abs=1e-5)
 
 
-def test_without_a_control_token_to_spare_a_row_of_embeddings_is_added(tmp_path):
+def test_without_a_control_token_to_spare_a_row_of_embeddings_is_added(tmp_path, monkeypatch):
+    monkeypatch.setattr(reward_texts, "PAD", "<|fill|>")
     language = tiny()
-    vocabulary = language.tokenizer.get_vocab()
-    rest = {"<|im_start|>", "<|im_end|>"}
-    kept = T.PreTrainedTokenizerFast(
+    rows = language.network.get_input_embeddings().weight.shape[0]
+    bare = T.PreTrainedTokenizerFast(
         tokenizer_object=language.tokenizer.backend_tokenizer, bos_token="<|im_start|>", eos_token=STOP,
         chat_template=language.template,
     )  # fmt: skip
-    object.__setattr__(language, "tokenizer", kept)
-    assert rest <= vocabulary.keys()
-    built = reward_of(language, seed=0)
-    if built.language.tokenizer.pad_token == PAD and PAD not in vocabulary:
-        assert built.network.get_input_embeddings().weight.shape[0] == len(vocabulary) + 1
+    taken = language.template + "{# <|pad|> is written by this template #}"
+    built = reward_of(replace(language, tokenizer=bare, template=taken), seed=0)
+    assert built.language.tokenizer.pad_token == "<|fill|>"
+    assert built.network.get_input_embeddings().weight.shape[0] == rows + 1
     reward_folder.save(built, tmp_path / "model")
-    assert by_transformers(tmp_path / "model", ASKED) == pytest.approx(scores(built, ASKED), abs=1e-5)
+    assert by_transformers(tmp_path / "model", ASKED, "left") == pytest.approx(scores(built, ASKED), abs=1e-5)
 
 
 def test_an_adapter_is_saved_as_part_of_the_weights(model, tmp_path):
@@ -254,7 +254,7 @@ def test_what_is_no_reward_model_is_refused(folder, tmp_path):
     said = json.loads((plain / "config.json").read_text("utf-8"))
     said["architectures"] = ["LlamaForSequenceClassification"]
     (plain / "config.json").write_text(json.dumps(said), "utf-8")
-    with pytest.raises(RefusedError, match="weights are missing and would be random|labels"):
+    with pytest.raises(RefusedError, match=r"weights are missing and would be random|labels"):
         reward_folder.load(str(plain), dtype=torch.float32)
     with pytest.raises(RefusedError, match="language model"):
         reward_folder.load("tiny", dtype=torch.float32)

@@ -6,7 +6,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from springback.cli.answer import Answer
-from springback.cli.finished import answer_of, planned_lines
+from springback.cli.finished import answer_of, page_of, planned_lines
 from springback.cli.options import COMMON, Common, Flat
 from springback.experiments.rlhf.config import Design, Rlhf, settled
 
@@ -66,8 +66,10 @@ def _staged(  # noqa: PLR0913, RUF100  the command's own parameters
         raise refused("stages", "need a file of preferences", "give FILE")
     done = run_stages(file, line, out, quiet=common.quiet)
     last = Run.look(done.run.path / line.names[-1])
+    page = [page_of(done.run.path / name) for name in line.names if name != "sft"][-1]  # `sft` has none of its own
+    page_of(done.run.path)
     warnings = [*done.warnings, *outcome.doubts(last)]
     return Answer(
-        outcome.staged(done.run, done.work_done), lines=outcome.staged_lines(done.run), warnings=warnings,
+        outcome.staged(done.run, done.work_done, page), lines=outcome.staged_lines(done.run, page), warnings=warnings,
         status="not_reportable" if outcome.failed(last) else "done", run=done.run.path,
     )  # fmt: skip

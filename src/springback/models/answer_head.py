@@ -6,7 +6,8 @@ kept but made again, part by part. A head that is no plain linear map, or has ho
 under checkpointing; there alone do gradients have gradients.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,14 +26,16 @@ KEPT = 256 * 2**20
 WORKED = {"cpu": 2**20}
 """Logits that are worked on at once: about what the cache of a CPU's core holds."""
 WORKED_ELSEWHERE = 2**24
+ROWS = 512
+"""Rows that are given at once to a head that is no plain linear map."""
 
 
 def terms(reading: Reading, asked: Asked) -> Terms:
     """The terms of every wanted position; differentiable as often as the graph is kept."""
-    head = reading.head or nn.Identity()
-    if type(head) is nn.Linear and not _hooked(head):
-        return Terms(*_Linear.apply(reading.states, head.weight, head.bias, asked))  # pyright: ignore[reportGeneralTypeIssues]
-    return _by_parts(head, reading.states, asked).terms()
+    states, head = reading.states, reading.head
+    if isinstance(head, nn.Linear) and type(head) is nn.Linear and not _hooked(head):
+        return Terms(*_Linear.apply(states, head.weight, head.bias, asked))  # pyright: ignore[reportGeneralTypeIssues]
+    return read(states, asked).terms() if head is None else _by_parts(head, states, asked).terms()
 
 
 class _Linear(torch.autograd.Function):
@@ -41,12 +44,13 @@ class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, bias: Tensor | None, asked: Asked) -> Terms:
         parts, found = _parts(states, weight), []
+        ctx.save_for_backward(states, weight, bias)
+        ctx.asked, ctx.logits = asked, None
         for where in parts:
             logits = F.linear(states[where], weight, bias)
             found += [read(logits[some], asked.rows(_within(where, some))) for some in _worked(logits)]
-        ctx.save_for_backward(states, weight, bias)
-        ctx.asked, ctx.found = asked, joined(found)
-        ctx.logits = logits if len(parts) == 1 and any(ctx.needs_input_grad) else None
+            ctx.logits = logits if len(parts) == 1 and any(ctx.needs_input_grad) else None
+        ctx.found = joined(found)
         return ctx.found.terms()
 
     @staticmethod
@@ -99,22 +103,17 @@ def _plus(total: Tensor | None, part: Tensor) -> Tensor:
     return total.to(torch.promote_types(total.dtype, torch.float32)).add_(part)
 
 
-def _by_parts(head: nn.Module, states: Tensor, asked: Asked) -> Read:
+def _by_parts(head: Callable[[Tensor], Tensor], states: Tensor, asked: Asked) -> Read:
     """By torch's own gradients, whatever the head does."""
-    weight = next(head.parameters(), states)
-    parts = [slice(0, len(states))] if isinstance(head, nn.Identity) else _parts(states, weight)
 
     def of(part: Tensor, some: Asked) -> Read:
         return read(head(part), some)
 
+    parts = _slices(len(states), ROWS)
     if len(parts) == 1:
         return of(states, asked)
-    return joined(
-        [
-            Read(*checkpoint(of, states[where], asked.rows(where), use_reentrant=False, preserve_rng_state=False))
-            for where in parts
-        ]
-    )
+    again = partial(checkpoint, of, use_reentrant=False, preserve_rng_state=False)
+    return joined([Read(*again(states[where], asked.rows(where))) for where in parts])  # pyright: ignore[reportGeneralTypeIssues]
 
 
 def _parts(states: Tensor, weight: Tensor) -> list[slice]:

@@ -54,7 +54,8 @@ class Read(NamedTuple):
 
     def terms(self) -> Terms:
         """The terms, exact enough to be summed."""
-        return Terms(*(column if column is None else _summable(column) for column in self[1:]))
+        columns = (column if column is None else _summable(column) for column in self[1:])
+        return Terms(*columns)  # pyright: ignore[reportArgumentType]
 
 
 def read(logits: Float[Tensor, "row vocab"], asked: Asked) -> Read:
@@ -93,7 +94,8 @@ def slope(
 
 def joined(parts: Sequence[Read]) -> Read:
     """The rows of several parts, in their order."""
-    return Read(*(None if column[0] is None else torch.cat(column) for column in zip(*parts, strict=True)))  # pyright: ignore[reportArgumentType]
+    columns = (None if column[0] is None else torch.cat(column) for column in zip(*parts, strict=True))
+    return Read(*columns)  # pyright: ignore[reportArgumentType]
 
 
 def working(logits: Tensor) -> Tensor:

@@ -4,10 +4,10 @@
 
 The step's gradient is that of the mean over all pairs of the batch, however it is cut into micro-batches; only a loss
 whose value for a pair depends on the others (`breaks` "each pair alone") is another one in another micro-batch.
-Between loss and backward stands a `Cure`: the plain one sums.
+Between loss and backward stands a cure of `train.cures`, or `Uncured`, which sums.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -67,34 +67,49 @@ class Taken(NamedTuple):
     """Log-probabilities before the step."""
 
 
-@runtime_checkable
-class Cure(Protocol):
-    """What stands between the loss and the backward pass."""
+Read = Callable[[nn.Module, Sequence[Item]], Logprobs]
+"""The log-probabilities of items with their graph."""
+PairedLoss = Callable[[Any, Any], Tensor]
+"""(policy, reference) -> one value an item."""
+
+
+class Uncured:
+    """What stands between the loss and the backward pass of a run, and what of it changes from step to step.
+
+    This one sums the losses. `train.cures` has others: an object of a class below this one belongs to one run.
+    """
+
+    needs: AbstractSet[Need] = frozenset()
+    """What it reads of the log-probabilities beyond what the loss does."""
 
     def __call__(
-        self,
-        network: nn.Module,
-        items: Sequence[Item],
-        loss: Callable[[Logprobs], Tensor],
-        read: Callable[[nn.Module, Sequence[Item]], Logprobs],
+        self, network: nn.Module, batch: Batch, loss: PairedLoss, reference: Logprobs | None, read: Read
     ) -> Taken:
-        """`loss`: one value an item, the reference filled in; `read`: the log-probabilities with their graph."""
-        ...
+        """The step's total on one micro-batch."""
+        policy = read(network, batch.items)
+        return Taken(self.losses(batch, loss, policy, reference).sum(), policy)
 
+    def losses(self, batch: Batch, loss: PairedLoss, policy: Logprobs, reference: Logprobs | None) -> Tensor:
+        """One value an item."""
+        del batch
+        return loss(policy, reference)
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """No cure: the sum of the losses."""
+    def prepare(self, network: nn.Module, items: Sequence[Item]) -> None:
+        """Before the first step of a run, never when it goes on: look at all items and at the start's weights."""
 
-    def __call__(
-        self,
-        network: nn.Module,
-        items: Sequence[Item],
-        loss: Callable[[Logprobs], Tensor],
-        read: Callable[[nn.Module, Sequence[Item]], Logprobs],
-    ) -> Taken:
-        policy = read(network, items)
-        return Taken(loss(policy).sum(), policy)
+    def advance(self) -> None:
+        """The step has been taken."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What a checkpoint must hold."""
+        return {}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take back `tensors`."""
+
+    def told(self) -> dict[str, Any]:
+        """What the record of the step says about it: counts, mean weights."""
+        return {}
 
 
 @dataclass(slots=True)
@@ -104,7 +119,7 @@ class PreferenceStep:
     method: Any
     """A member of the family, or any callable of (policy, reference)."""
     reference: Reference
-    cure: Cure = field(default_factory=Plain)
+    cure: Uncured = field(default_factory=Uncured)
     draw: Callable[[nn.Module, Batch, int], Batch] | None = None
     """Puts answers of the policy's own in the place of the chosen ones, given the step; None for most losses."""
     index: int = 0
@@ -114,7 +129,7 @@ class PreferenceStep:
 
     @property
     def needs(self) -> AbstractSet[Need]:
-        return needs_of(self.method)
+        return needs_of(self.method) | self.cure.needs
 
     def __call__(self, network: nn.Module, batch: Batch) -> Summed:
         """Σ of the losses in the loss's unit, the number of pairs, prompts or examples, and their answer tokens."""
@@ -124,7 +139,7 @@ class PreferenceStep:
         def read(network: nn.Module, items: Sequence[Item]) -> Logprobs:
             return logprobs(network, items, self.needs, reference=self.reference.network)
 
-        total, policy = self.cure(network, batch.items, lambda found: self._loss(found, given), read)
+        total, policy = self.cure(network, batch, self._loss, given, read)
         self.seen.append((detached(policy), given))
         return Summed(total, len(batch), tokens_of(batch.items))
 
@@ -141,6 +156,7 @@ class PreferenceStep:
             with torch.no_grad():
                 self.method = self.method.after(joined(policies), given)
         self.seen.clear()
+        self.cure.advance()
         self.index += 1
 
     def statistics(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from springback.errors import RefusedError
 from springback.experiments.entangle import cures, family, pulls
 from springback.experiments.entangle.cures import CURES, Numbers, Pulls
 from springback.train.preference import DPO, LOSSES
+from springback.train.preference.own import Own
 from springback.train.preference.pairs import Both, PairLogprobs
 
 
@@ -103,7 +104,12 @@ def test_a_callable_of_one_s_own_is_pulled_like_a_member():
     expected = pulls.pulls(pulls.asked(DPO(), named="dpo").loss, policy, reference)
     assert torch.allclose(found.chosen, expected.chosen)
     assert torch.allclose(found.rejected, expected.rejected)
-    assert not pulls.asked(mine, named="mine.py").alone  # nothing is known of it, so it is given whole batches
+
+
+def test_a_callable_of_one_s_own_is_given_whole_batches_for_nothing_is_known_of_it():
+    for mine in (lambda policy, _: -policy.chosen, Own(lambda policy, _: -policy.chosen, "mine.py")):
+        assert not pulls.asked(mine, named="mine.py").alone
+    assert pulls.asked(DPO(), named="dpo").alone
 
 
 def test_a_loss_without_a_finite_pull_is_refused_by_name():

@@ -230,11 +230,19 @@ def test_a_loss_of_one_s_own_needs_no_registration(tmp_path):
     assert {(body["d_w"], body["d_l"]) for body in bodies(found, "pair")} <= {(1.0, 2.0), (0.0, 0.0)}
 
 
-@pytest.mark.parametrize(("loss", "words"), [("ld_dpo", "cannot be diagnosed"), ("d2o", "cannot be diagnosed")])
-def test_a_loss_that_two_numbers_cannot_describe_is_refused_before_anything_is_written(tmp_path, loss, words):
-    with pytest.raises(RefusedError, match=words):
+@pytest.mark.parametrize("loss", ["ld_dpo", "d2o", "kto", "tdpo2", "orpo_with_prompt"])
+def test_a_loss_that_two_numbers_cannot_describe_is_refused_before_anything_is_written(tmp_path, loss):
+    with pytest.raises(RefusedError, match="cannot be diagnosed"):
         run_entangle(settled(Entangle(**{**SMALL, "loss": loss})), None, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("loss", ["simpo:beta=2,gamma=1", "wpo", "aot", "kto_pair", "info_nca"])
+def test_losses_of_every_kind_of_input_predict_their_own_step(tmp_path, loss):
+    """Means, Σπ², whole batches, labelled examples, lists: pulls on numbers are the gradient of the real loss."""
+    _, found = diagnosed(tmp_path / "run", verify=True, lr=(1e-5,), verify_batches=1, loss=loss, dtype="float64")
+    for pair in next(iter(bodies(found, "step")))["pairs"]:
+        assert pair["gradient"] == pytest.approx(pair["directional"], rel=1e-3, abs=1e-9)
 
 
 def test_the_plain_way_gives_the_same_numbers_as_the_quick_one(ran, tmp_path):

@@ -14,6 +14,7 @@ from springback.experiments.prefer import outcome
 from springback.experiments.prefer.laboratory import ModelLaboratory
 from springback.models.load import load
 from springback.models.pair_tokens import item_of
+from springback.models.rows import Row
 from springback.models.score import token_logprobs
 from springback.models.tiny import save_folder, tiny
 from springback.stats.measured import Measured
@@ -282,3 +283,36 @@ def test_a_planted_rule_carries_over_to_held_out_pairs_and_shuffled_labels_do_no
     else:
         assert margin.low > 2
         assert right.low > 0.8
+
+
+def test_kl_and_probes_are_what_the_two_networks_say_by_hand(ran, data):
+    """From the start to the trained model along the chosen answers; both probes are the start's own."""
+    body, run = ran[1].run.get("reading", "held_out/3"), ran[1].run
+    start, end = tiny().network, load(str(ran[0] / "model"), dtype=torch.float32).network
+    pairs = [item_of(tiny(), row) for row in read_preferences(data).rows[-4:]]
+    sums = [kl_by_hand(start, end, pair.chosen) for pair in pairs]
+    assert body["kl"]["estimate"] == pytest.approx(sum(sums) / sum(len(pair.chosen.answer) for pair in pairs), rel=1e-3)
+    probes = [run.get("probe", str(index)) for index in range(4)]
+    written = Row(tuple(probes[0]["prompt_ids"]), tuple(probes[0]["answer_ids"]), 0, 0)
+    with torch.no_grad():
+        first = start(torch.tensor([written.prompt])).logits[0, -1].argmax().item()
+    assert written.answer[0] == first
+    greedy = [moved(start, end, Row(tuple(p["prompt_ids"]), tuple(p["answer_ids"]), 0, 0)) for p in probes]
+    assert body["greedy"]["estimate"] == pytest.approx(sum(greedy) / 4, abs=1e-3)
+    others = [
+        Row(one.chosen.prompt, other.chosen.answer, 1, 0)
+        for one, other in zip(pairs, pairs[1:] + pairs[:1], strict=True)
+    ]
+    unrelated = [moved(start, end, row) for row in others]
+    assert body["unrelated"]["estimate"] == pytest.approx(sum(unrelated) / 4, abs=1e-3)
+
+
+def moved(start, end, row):
+    return float((token_logprobs(end, [row])[0] - token_logprobs(start, [row])[0]).sum())
+
+
+@torch.no_grad()
+def kl_by_hand(start, end, row):
+    first, ids = len(row.prompt) - 1, torch.tensor([[*row.prompt, *row.answer]])
+    p, q = (network(ids).logits[0, first:-1].log_softmax(-1) for network in (start, end))
+    return float((p.exp() * (p - q)).sum())

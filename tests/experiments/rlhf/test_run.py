@@ -9,9 +9,11 @@ from tests.experiments.rlhf.climber import design
 
 from springback.errors import RefusedError
 from springback.experiments.rlhf import laboratory as lab
+from springback.experiments.rlhf.policy import policy
 from springback.experiments.rlhf.rewards.checked import Reward
 from springback.experiments.rlhf.run import run_rlhf
 from springback.experiments.rlhf.sources import gather
+from springback.models.adapters import trainable
 from springback.models.load import load
 from springback.models.tiny import tiny
 from springback.models.tokens import encode_prompt
@@ -180,3 +182,19 @@ def shares(model):
 
 def distance(one, other):
     return float((one - other).abs().sum() / 2)
+
+
+def test_a_saved_adapter_is_the_network_that_was_measured(tmp_path):
+    trained = policy(design(tuner="lora"), tmp_path / "state", values=False)
+    ids = torch.tensor([[5, 9, 40, 77]])
+    with torch.no_grad():
+        for name in trainable(trained.network):
+            parameter = trained.network.get_parameter(name)
+            parameter.normal_(std=0.05, generator=torch.Generator().manual_seed(len(name)))
+        expected, start = trained.network(ids).logits, tiny().network(ids).logits
+        trained.write(tmp_path / "model")
+        found = load(str(tmp_path / "model"), dtype=torch.float32).network(ids).logits
+        with trained.start() as network:
+            assert torch.equal(network(ids).logits, start)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    assert (found - start).abs().max() > 0.1

@@ -59,3 +59,12 @@ def test_every_step_stands_in_the_curves(shown):
 def test_without_an_alarm_the_page_says_so_or_that_it_could_not_be_told(tmp_path):
     assert "None fired." in page(tmp_path / "a", Climber(), steps=9)[0].text()
     assert "Too few steps" in page(tmp_path / "b", Climber(grows=9.0), steps=3)[0].text()
+
+
+def test_the_page_of_a_pipeline_names_its_stages_and_where_they_are(tmp_path):
+    with Run.open(tmp_path, command="rlhf", asked={}, identity={}) as run:
+        for name in ("sft", "reward", "ppo"):
+            run.append("stage", name, {"name": name, "run": name, "model": f"{name}/model", "found": None})
+    text = read(write_report(tmp_path)[0].read_text(encoding="utf-8")).text()
+    assert all(f"{name}/model" in text for name in ("sft", "reward", "ppo"))
+    assert "3 stages" in text

@@ -95,7 +95,8 @@ def test_it_is_a_cure_and_refuses_a_clamp_that_cannot_hold():
 
 @pytest.mark.parametrize("form", ["product", "unit"])
 @pytest.mark.parametrize(
-    "name", ["gpt2", "llama (tied, GQA)", "gemma2 (capped logits, window 6)", "lfm2 (convolutions)"]
+    "name",
+    ["gpt2", "llama (tied, GQA)", "gemma2 (capped logits, window 6)", "phi (head with bias)", "lfm2 (convolutions)"],
 )
 def test_the_deposited_gradient_is_that_of_the_coefficients_by_hand(name, form):
     built, count = network(name), len(pairs())

@@ -51,6 +51,8 @@ def test_a_name_from_elsewhere_stands_for_one_loss_only():
     ("simpo2:beta=1", "simpo2:beta=1 is no loss", "Did you mean simpo"),
     ("dpo:bta=0.1", "no option bta", "Did you mean beta"),
     ("dpo:label_smoothing=0.1", "no option label_smoothing", "Options of dpo: beta"),
+    ("simpo_ratio:gamma=1", "no option gamma", "gamma_beta_ratio"),
+    ("simpo:gamma_beta_ratio=1", "no option gamma_beta_ratio", "gamma"),
     ("dpo:beta", "name=value, got beta", "dpo:beta=0.1"),
     ("dpo:beta=1,beta=2", "beta is given twice", "colon"),
     ("dpo:beta=much", "beta must be a number, got much", "beta"),

@@ -1,4 +1,4 @@
-"""Value and slope, token by token, against the formulas written out in `written_out.py`, on random batches."""
+"""Value and slope, token by token, against the formulas written out in `written_out*.py`, on random batches."""
 
 import copy
 import random
@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.train.preference import written_out as by_hand
+from tests.train.preference import written_out_lists as lists_by_hand
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
@@ -48,13 +49,13 @@ OF_PAIRS = [
     (lambda x: D2O(x.beta, x.alpha), lambda x: by_hand.d2o(x.beta, x.alpha)),
 ]
 OF_LISTS = [
-    (lambda x: RRHF(x.alpha), lambda x: by_hand.rrhf(x.alpha, by_token=False)),
-    (lambda x: RRHFMean(x.alpha), lambda x: by_hand.rrhf(x.alpha, by_token=True)),
-    (lambda x: PRO(x.alpha), lambda x: by_hand.pro(x.alpha, temperatures=True)),
-    (lambda x: PROPlain(x.alpha), lambda x: by_hand.pro(x.alpha, temperatures=False)),
-    (lambda x: LiPO(x.beta), lambda x: by_hand.lipo(x.beta)),
-    (lambda x: InfoNCA(x.beta, x.alpha), lambda x: by_hand.info_nca(x.beta, x.alpha)),
-    (lambda x: NCAList(x.beta, x.alpha), lambda x: by_hand.nca_list(x.beta, x.alpha)),
+    (lambda x: RRHF(x.alpha), lambda x: lists_by_hand.rrhf(x.alpha, by_token=False)),
+    (lambda x: RRHFMean(x.alpha), lambda x: lists_by_hand.rrhf(x.alpha, by_token=True)),
+    (lambda x: PRO(x.alpha), lambda x: lists_by_hand.pro(x.alpha, temperatures=True)),
+    (lambda x: PROPlain(x.alpha), lambda x: lists_by_hand.pro(x.alpha, temperatures=False)),
+    (lambda x: LiPO(x.beta), lambda x: lists_by_hand.lipo(x.beta)),
+    (lambda x: InfoNCA(x.beta, x.alpha), lambda x: lists_by_hand.info_nca(x.beta, x.alpha)),
+    (lambda x: NCAList(x.beta, x.alpha), lambda x: lists_by_hand.nca_list(x.beta, x.alpha)),
 ]
 
 
@@ -103,19 +104,21 @@ def as_tensors(table: by_hand.Pairs) -> tuple[PairLogprobs, list[Tensor]]:
     return seen, [*rows, *apart]
 
 
-def lists(chance: random.Random, n: int = 3) -> tuple[by_hand.Lists, by_hand.Lists]:
+def lists(chance: random.Random, n: int = 3) -> tuple[lists_by_hand.Lists, lists_by_hand.Lists]:
     """Policy and reference; lists of one to five answers, with ties in relevance; the first may be empty."""
     sizes = [chance.choice([1, 2, 3, 5]) for _ in range(n)]
     tokens = [[chance.choice([0, 4] if i == 0 else [1, 4, 9]) for i in range(size)] for size in sizes]
     relevance = [[chance.choice([0.0, 0.5, 1.0, 2.0, 3.0]) for _ in range(size)] for size in sizes]
 
-    def of() -> by_hand.Lists:
-        return by_hand.Lists([[-count * chance.uniform(0.1, 3) for count in row] for row in tokens], tokens, relevance)
+    def of() -> lists_by_hand.Lists:
+        return lists_by_hand.Lists(
+            [[-count * chance.uniform(0.1, 3) for count in row] for row in tokens], tokens, relevance
+        )
 
     return of(), of()
 
 
-def as_list_tensors(table: by_hand.Lists) -> tuple[ListLogprobs, list[Tensor]]:
+def as_list_tensors(table: lists_by_hand.Lists) -> tuple[ListLogprobs, list[Tensor]]:
     f64 = torch.float64
 
     def filled(rows: list[list[float]]) -> Tensor:

@@ -98,7 +98,9 @@ def _joined(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _like(reference: PairLogprobs, policy: PairLogprobs) -> PairLogprobs:
-    return replace(reference, chosen=reference.chosen.to(policy.chosen), rejected=reference.rejected.to(policy.chosen))
+    """Where the policy's numbers are, and in their type; lengths are the policy's own."""
+    chosen, rejected = reference.chosen.to(policy.chosen), reference.rejected.to(policy.chosen)
+    return replace(reference, chosen=chosen, rejected=rejected, tokens=policy.tokens)
 
 
 def _collision(found: Sequence[PairLogprobs]) -> BothByToken:

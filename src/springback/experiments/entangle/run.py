@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from springback.experiments.entangle.pulls import Asked
 
 NOTHING: Mapping[str, int] = {"pairs": 0, "steps": 0, "probes": 0}
-PAPERS = ("yuan2024entanglement", "hesterberg2015")
+PAPERS = ("yuan2024entanglement", "razin2024ches", "hesterberg2015")
 
 
 @dataclass(frozen=True, slots=True)

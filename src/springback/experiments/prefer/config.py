@@ -19,6 +19,9 @@ class Prefer:
     """The model to train: a directory, a hub id (`org/name@revision`) or an alias."""
     loss: str = "dpo"
     """Loss of the family, options behind a colon (`simpo:beta=2,gamma=1`); a FILE.py with loss(…), or module:name."""
+    cure: str = "none"
+    """Against entanglement: normalised[:form=unit,inner=adam], calibrated, anchor[:weight=1], differing[:first=4],
+    low_entanglement[:share=0.5], learned_mask[:penalty=0.1], a FILE.py with weights(chosen, rejected)."""
     reference: str | None = None
     """Model that the loss compares with; default: the model as it is before training."""
     reference_way: Way = "auto"
@@ -87,6 +90,7 @@ class Design:
     """File of preference data; None for the pairs that come with Springback."""
     model: str
     loss: str
+    cure: str
     reference: str | None
     reference_way: Way
     reference_logprobs: str | None

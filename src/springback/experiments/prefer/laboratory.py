@@ -58,15 +58,19 @@ class ModelLaboratory:
     def restore(self) -> int:
         found = load(self.checkpoints / LAST)
         if not isinstance(found, Checkpoint):
+            self.loss.cure.prepare(self.bench.model.network, self.bench.train)
             return 0
-        own = {name: tensor for name, tensor in found.tensors.items() if not name.startswith("reference/")}
+        own = {name: tensor for name, tensor in found.tensors.items() if not name.startswith(("reference/", "cure/"))}
         self.bench.optimizer.load(own)
         self.loss.restore(found.facts["step"], found.facts["statistics"])
+        theirs = [name for name in found.tensors if name.startswith("cure/")]
+        self.loss.cure.restore({name.removeprefix("cure/"): found.tensors[name] for name in theirs})
         self._restore_reference(found.tensors)
         return found.facts["step"]
 
     def keep(self, step: int) -> None:
-        tensors = self.bench.optimizer.state() | self._moving()
+        cure = {f"cure/{name}": tensor for name, tensor in self.loss.cure.tensors().items()}
+        tensors = self.bench.optimizer.state() | self._moving() | cure
         save(self.checkpoints / LAST, tensors, {"step": step, "statistics": self.loss.statistics()})
 
     def train(self, step: int) -> Mapping[str, Any]:
@@ -77,6 +81,7 @@ class ModelLaboratory:
         steps = fit(lambda batch: self.loss(network, batch), parts, self.bench.optimizer, config,
                     first_step=step, first_row=step * design.batch)  # fmt: skip
         (done,) = self._watched(steps)
+        told = self.loss.cure.told()
         self.loss.advance()
         self._move_reference(step)
         self.work.optimizer_steps += 1
@@ -84,7 +89,7 @@ class ModelLaboratory:
         return {
             "step": step, "loss": done.loss, "gradient_norm": done.gradient_norm, "examples": done.examples,
             "tokens": done.tokens, "epoch": self.order.epoch(step), "learning_rate": config.rate(step),
-            "statistics": self.loss.statistics(),
+            "statistics": self.loss.statistics(), "cure": told,
         }  # fmt: skip
 
     def read(self, step: int) -> Iterable[Record]:

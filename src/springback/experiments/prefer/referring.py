@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,8 @@ from springback.experiments.prefer.order import Order
 from springback.models.adapters import start_view
 from springback.models.language_model import LanguageModel
 from springback.models.pair_tokens import rows_sha256
-from springback.train.preference_step import Batch, Reference, needs_of
+from springback.train.preference.method import Need
+from springback.train.preference_step import Batch, Reference
 from springback.train.reference import AdapterOff, NoReference, SecondModel, Stored, fill
 from springback.train.reference_table import Places, Table, load, save
 
@@ -22,7 +24,7 @@ FILE: Final = "reference.safetensors"
 
 
 def reference(
-    design: Design, bench: Bench, method: Any, order: Order, folder: Path, data_sha256: str,
+    design: Design, bench: Bench, needs: AbstractSet[Need], order: Order, folder: Path, data_sha256: str,
     counted: Callable[[Iterable[Batch]], Iterable[Batch]] = iter,
 ) -> Reference:  # fmt: skip
     """Where the loss gets its reference from. `counted` passes batches through while they are computed.
@@ -35,10 +37,17 @@ def reference(
         return AdapterOff(bench.model.network)
     if bench.way == "model":
         return SecondModel(bench.second.network if bench.second else _copy(bench.model))
-    table = _table(design, bench, method, order, folder, data_sha256, counted)
+    table = _table(design, bench, needs, order, folder, data_sha256, counted)
     weight = next(bench.model.network.parameters())
     accurate = torch.float32 if weight.device.type == "mps" else torch.float64
     return Stored(table, Places.of(bench.train), torch.zeros((), dtype=accurate, device=weight.device))
+
+
+def require_fresh(design: Design, bench: Bench, needs: AbstractSet[Need], data_sha256: str) -> None:
+    """Refuse stored log-probabilities that were made for something else, before anything is written."""
+    if design.reference_logprobs is not None:
+        known = facts(design, bench, data_sha256)
+        load(Path(design.reference_logprobs), bench.train, known, by_token="tokens" in needs)
 
 
 def facts(design: Design, bench: Bench, data_sha256: str) -> dict[str, Any]:
@@ -60,23 +69,23 @@ def batches(order: Order, bench: Bench) -> list[Batch]:
 
 
 def _table(
-    design: Design, bench: Bench, method: Any, order: Order, folder: Path, data_sha256: str,
+    design: Design, bench: Bench, needs: AbstractSet[Need], order: Order, folder: Path, data_sha256: str,
     counted: Callable[[Iterable[Batch]], Iterable[Batch]],
 ) -> Table:  # fmt: skip
-    known, by_token = facts(design, bench, data_sha256), "tokens" in needs_of(method)
+    known, by_token = facts(design, bench, data_sha256), "tokens" in needs
     given = design.reference_logprobs
     own = folder / FILE
     if given is not None or own.exists():
         return load(Path(given) if given is not None else own, bench.train, known, by_token=by_token)
-    table = _filled(bench, method, counted(batches(order, bench)))
+    table = _filled(bench, needs, counted(batches(order, bench)))
     save(own, table, known)
     return table
 
 
-def _filled(bench: Bench, method: Any, found: Iterable[Batch]) -> Table:
+def _filled(bench: Bench, needs: AbstractSet[Need], found: Iterable[Batch]) -> Table:
     network = bench.second.network if bench.second else bench.model.network
     with start_view(network):
-        *_, table = fill(network, bench.train, found, needs_of(method))
+        *_, table = fill(network, bench.train, found, needs)
     return table
 
 

@@ -11,7 +11,7 @@ from springback.experiments.audit.estimate import Estimate, require_room
 from springback.experiments.audit.progress import Progress
 from springback.experiments.audit.run import announce
 from springback.experiments.prefer import offers, plan
-from springback.experiments.prefer.config import Design
+from springback.experiments.prefer.config import Design, refused
 from springback.experiments.prefer.finish import finish, save_failed
 from springback.experiments.prefer.sources import Sources, data_of, gather, identity
 from springback.experiments.prefer.walk import walk
@@ -28,6 +28,8 @@ class Prepared:
 
     design: Design
     method: Any
+    cure: Any
+    """A `train.cures.method.Cure`, or None."""
     way: offers.Resolved
     sources: Sources
 
@@ -38,16 +40,17 @@ class Prepared:
 
 def prepare(design: Design) -> Prepared:
     """Read the data, find the models, look whether loss, data, reference and batches go together."""
+    from springback.train.cures.choose import cure_named
     from springback.train.preference.choose import loss_named
     from springback.train.preference_step import needs_of
 
     method = loss_named(design.loss)
-    needs = needs_of(method)
+    cure, needs = cure_named(design.cure, method), needs_of(method)
     data = data_of(design)
     offers.require_fit(needs, data.offers, design)
     offers.require_whole_batches(method, design)
     way = offers.way_of(needs, design)
-    return Prepared(design, method, way, gather(design, data, offers.kind_of(needs)))
+    return Prepared(design, method, cure, way, gather(design, data, offers.kind_of(needs)))
 
 
 def run_prefer(design: Design, out: Path | None, *, quiet: bool = False) -> Finished:
@@ -79,17 +82,22 @@ def _trained(run: Run, prepared: Prepared, *, quiet: bool) -> Mapping[str, int]:
     """All that needs torch."""
     from springback.experiments.prefer.bench import bench
     from springback.experiments.prefer.laboratory import ModelLaboratory
+    from springback.experiments.prefer.referring import require_fresh
     from springback.fit.loop import NonFiniteError
+    from springback.train.preference_step import needs_of
 
     design, sources = prepared.design, prepared.sources
     ready = bench(design, sources, prepared.way)
+    cure = _cure(prepared, ready)
+    needs = needs_of(prepared.method) | cure.needs
+    require_fresh(design, ready, needs, sources.data.sha256)
     if "plan" not in run.meta:
         run.note(plan=plan.stated(design, sources, prepared.way, prepared.expected), papers=_papers(prepared),
                  model=_model(ready, design), loss=_loss(prepared))  # fmt: skip
     _data(run, sources, ready.ledgers)
     progress = Progress(plan.units(design, sources, prepared.way, run), prepared.expected.seconds_each,
                         say=None if quiet else seldom(say))  # fmt: skip
-    lab: ModelLaboratory = _laboratory(run, prepared, ready, progress)
+    lab: ModelLaboratory = _laboratory(run, prepared, ready, cure, progress)
     try:
         for _ in walk(design, run, lab, progress):
             pass
@@ -114,10 +122,11 @@ def seldom(tell: Callable[[str], None], seconds: float = 5.0) -> Callable[[str],
     return speak
 
 
-def _laboratory(run: Run, prepared: Prepared, ready: Any, progress: Progress) -> Any:
+def _laboratory(run: Run, prepared: Prepared, ready: Any, cure: Any, progress: Progress) -> Any:
     from springback.experiments.prefer.laboratory import ModelLaboratory, baselines, read_sets
     from springback.experiments.prefer.order import Order
     from springback.experiments.prefer.referring import reference
+    from springback.train.preference_step import needs_of
 
     design, sources = prepared.design, prepared.sources
     order = Order(len(ready.train), design.batch, design.accumulate, design.epochs, design.seed)
@@ -130,20 +139,33 @@ def _laboratory(run: Run, prepared: Prepared, ready: Any, progress: Progress) ->
     sets = read_sets(design, ready, run)
     with progress.work("read", label="reference"):
         bases = baselines(ready, sets)
-    came = reference(design, ready, prepared.method, order, run.path, sources.data.sha256, counted)
-    step = _step(design, ready, prepared.method, came)
+    needs = needs_of(prepared.method) | cure.needs
+    came = reference(design, ready, needs, order, run.path, sources.data.sha256, counted)
+    step = _step(design, ready, prepared.method, came, cure)
     return ModelLaboratory(design, ready, order, step, sets, bases, run.path / "checkpoints")
 
 
-def _step(design: Design, ready: Any, method: Any, came: Any) -> Any:
+def _cure(prepared: Prepared, ready: Any) -> Any:
+    """The cure at work; one that this network does not allow is refused."""
+    from springback.train.preference_step import Uncured
+
+    if prepared.cure is None:
+        return Uncured()
+    try:
+        return prepared.cure.begin(ready.model.network, ready.optimizer)
+    except ValueError as error:
+        raise refused("cure", f"{prepared.design.cure}: {error}") from error
+
+
+def _step(design: Design, ready: Any, method: Any, came: Any, cure: Any) -> Any:
     from springback.models.tokens import stop_ids
     from springback.train.drawn_answers import Drawn
     from springback.train.preference_step import PreferenceStep, needs_of
 
     if "samples" not in needs_of(method):
-        return PreferenceStep(method, came)
+        return PreferenceStep(method, came, cure)
     drawn = Drawn(design.samples, design.max_new_tokens, stop_ids(ready.model), design.seed)
-    return PreferenceStep(method, came, draw=drawn)
+    return PreferenceStep(method, came, cure, draw=drawn)
 
 
 def _data(run: Run, sources: Sources, ledgers: Iterable[Any]) -> None:
@@ -160,6 +182,7 @@ def _data(run: Run, sources: Sources, ledgers: Iterable[Any]) -> None:
 def _papers(prepared: Prepared) -> list[str]:
     design, paper = prepared.design, getattr(prepared.method, "paper", None)
     used = [*([paper.key] if paper else []), "loshchilov2019adamw", "hesterberg2015"]
+    used += [prepared.cure.paper.key] if prepared.cure is not None else []
     used += ["hu2022lora"] if design.tuner == "lora" else []
     used += [prepared.sources.data.paper] if prepared.sources.data.paper else []
     return [*used, *(["allal2025smollm2"] if design.model == EMBEDDED and not design.tiny else [])]

@@ -16,11 +16,9 @@ class Rlhf:
     model: str = EMBEDDED
     """The model to train: a directory, a hub id (`org/name@revision`) or an alias. Its start is the reference."""
     reward: str | None = None
-    """What is rewarded: FILE.py or module:function with reward(completions), program:COMMAND, an http address,
-    scorer:NAME (lexicon, FILE.py with score(texts)), or a reward model's directory."""
+    """FILE.py or module:function (reward(completions)), program:COMMAND, http://…, scorer:NAME, a model's folder."""
     method: str = "grpo"
-    """ppo, rloo, reinforce_plus_plus, reinforce_plus_plus_baseline, grpo, dr_grpo, dapo or gspo; options behind a
-    colon: grpo:epsilon=0.1."""
+    """ppo, rloo, reinforce_plus_plus[_baseline], grpo, dr_grpo, dapo, gspo; with options: grpo:epsilon=0.1."""
     beta: float | None = None
     """Weight of the penalty for leaving the reference; 0: none (default: the method's)."""
     kl: str | None = None
@@ -46,8 +44,7 @@ class Rlhf:
     at_once: int = 16
     """Answers that go through the network together while training; memory, nothing else."""
     held_out: int | None = None
-    """Prompts at the end of the file that are not trained on but measured before and after (default: a quarter of the
-    file, at most 32; with --tiny 8)."""
+    """Prompts at the file's end that are measured, never trained on (default: a quarter, at most 32; --tiny 8)."""
     watch: str | None = None
     """An independent reward, named as --reward: it trains nothing, and the alarm listens to it."""
     learning_rate: float | None = None

@@ -10,7 +10,7 @@ from springback.stats.measured import Measured, mean, unmeasured
 from springback.store.run import Run
 
 Body = Mapping[str, Any]
-NONE = "no prompt was held out"
+NONE = "no held-out prompt has this number, or none was held out"
 
 
 def finish(design: Design, run: Run) -> None:

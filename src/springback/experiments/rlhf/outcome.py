@@ -81,19 +81,19 @@ def _short(body: Mapping[str, Any]) -> str:
     return "–" if value.estimate is None else f"{value.estimate:.3f}"
 
 
-def staged(run: Run, work_done: Mapping[str, int]) -> dict[str, Any]:
-    """The keys of the last stage, and what every stage found."""
+def staged(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[str, Any]:
+    """The keys of the last stage, and what every stage found. `report`: the last stage's page."""
     stages = list(run.read("stage").values())
     last = Run.look(run.path / stages[-1]["run"])
-    told = result(last, work_done, str(last.path / "report.html"))
+    told = result(last, work_done, report)
     paths = {"run": lambda name: str(run.path / name), "model": lambda name: str(run.path / name)}
     listed = [{**stage, **{key: path(stage[key]) for key, path in paths.items()}} for stage in stages]
     return {**told, "stages": listed, "ledger": run.meta.get("ledger"), "cost": run.meta.get("cost")}
 
 
-def staged_lines(run: Run) -> list[str]:
+def staged_lines(run: Run, report: str | None) -> list[str]:
     """What a person reads at the end of the pipeline."""
     stages = list(run.read("stage").values())
     last = Run.look(run.path / stages[-1]["run"])
-    return [*(f"stage {stage['name']}: {run.path / stage['model']}" for stage in stages),
-            *lines(last, str(last.path / "report.html"))]  # fmt: skip
+    where = [f"stage {stage['name']}: {run.path / stage['model']}" for stage in stages]
+    return [*where, *lines(last, report)]

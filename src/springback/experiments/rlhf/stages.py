@@ -12,7 +12,7 @@ from typing import Any
 from springback.experiments.audit.run import announce
 from springback.experiments.rlhf.config import MOST_HELD_OUT, Design, Rlhf, refused, settled
 from springback.experiments.rlhf.outcome import MODEL
-from springback.experiments.rlhf.run import as_audit, run_rlhf
+from springback.experiments.rlhf.run import PAPERS, as_audit, run_rlhf
 from springback.experiments.rlhf.staged_files import Files, Split, split
 from springback.experiments.running import Finished, carried_out, say
 from springback.store import provenance
@@ -73,7 +73,7 @@ def run_stages(file: Path, line: Line, out: Path | None, *, quiet: bool = False)
 def _worked(run: Run, line: Line, dealt: Split, known: Mapping[str, Any], *, quiet: bool) -> Mapping[str, int]:
     design = line.design
     files = dealt.write(run.path / "files")
-    run.note(stages=line.names, ledger=dealt.data.ledger.json())
+    run.note(stages=line.names, ledger=dealt.data.ledger.json(), papers=list(PAPERS))
     work: dict[str, int] = {}
     start, reward = design, design.reward
     if line.sft:
@@ -116,14 +116,10 @@ def _from(design: Design, folder: Path) -> Design:
 
 def _told(run: Run, name: str, done: Finished, *, quiet: bool) -> dict[str, int]:
     """The stage's record, once, and what it did in this call."""
-    from springback.report.page import write_report
-
     if run.get("stage", name) is None:
         run.append(
             "stage", name, {"name": name, "run": name, "model": f"{name}/{MODEL}", "found": _found(name, done.run)}
         )
-    if name != "sft" and not (done.run.path / "report.html").exists():
-        write_report(done.run.path)
     if not quiet:
         say(f"stage {name}: done")
     return {f"{name}_{key}": count for key, count in done.work_done.items()}

@@ -88,7 +88,7 @@ def _pair(records: Records, field: str, title: str, caption: str, level: float) 
     if not drawn:
         return None
     shown = Lines(caption, drawn, Axis("optimiser steps"), Axis(title, include=(level,)), level=level)
-    return Chart(lines(shown), f"{caption}, held-out and training rows.", "Bands: 95 %.")
+    return Chart(lines(shown), f"{caption}, {' and '.join(one.name for one in drawn)} rows.", "Bands: 95 %.")
 
 
 def _probes(records: Records) -> Section:
@@ -110,7 +110,10 @@ def _probes(records: Records) -> Section:
 def _end(records: Records) -> Section:
     heads = ("rows", "chosen", "rejected", "margin", "accuracy before", "accuracy", "reward accuracy", "KL")
     rows = tuple(row for name, words in SETS if (row := _last(records, name, words)) is not None)
-    prose = ("After the last step, against the reference. Accuracy before: what the model preferred untrained.",)
+    prose = (
+        "After the last step, against the reference: log-probabilities and margin in nat, KL in nat/token. Accuracy "
+        "before: what the model preferred untrained.",
+    )
     return Section("At the end", prose=prose, grid=Grid("By set", heads, rows))
 
 
@@ -120,10 +123,10 @@ def _last(records: Records, name: str, words: str) -> tuple[str | Markup, ...] |
         return None
     (first, start), (key, body) = found[0], found[-1]
     record = f"reading:{key}"
-    sides = [num(value(body[side]["change"], record), sign=True) for side, _ in SIDES]
-    rest = [num(value(body[field], record), unit=field == "kl") for field in ("accuracy", "reward_accuracy", "kl")]
+    sides = [num(value(body[side]["change"], record), sign=True, unit=False) for side, _ in SIDES]
+    rest = [num(value(body[field], record), unit=False) for field in ("accuracy", "reward_accuracy", "kl")]
     before = num(value(start["accuracy"], f"reading:{first}"), unit=False)
-    return words, *sides, num(value(body["margin"], record), sign=True), before, *rest
+    return words, *sides, num(value(body["margin"], record), sign=True, unit=False), before, *rest
 
 
 def _data(records: Records) -> Section:

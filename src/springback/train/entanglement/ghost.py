@@ -21,8 +21,8 @@ from springback.train.entanglement.tables import Metric, Tables
 from springback.train.entanglement.tape import Tape
 from springback.train.entanglement.trial import Known
 
-BATCH_TOKENS = 4096
-"""Padded tokens that go through the network at once; a longer pair goes alone."""
+BATCH_TOKENS = 1024
+"""Input tokens that go through the network at once, of whole pairs; a longer pair goes alone. Memory, not results."""
 
 
 def ghost_products(

@@ -16,6 +16,8 @@ from springback.train.entanglement.stretches import accurate
 
 CHUNK = 1 << 10
 """Elements of a gradient whose products are summed in float32 before float64 takes over."""
+PIECES = 2
+"""Of each line, where products of positions are made; 4 would save little more and make small matrix products."""
 Table = Float64[Tensor, "line other_line"]
 
 
@@ -69,16 +71,18 @@ def own(use: Use, group: Sequence[int], *, metric: Tensor | None = None) -> Tabl
 
 def by_factors(use: Outer, group: Sequence[int], right: Sequence[Tensor]) -> Table:
     """The same of a matrix from its factors' products; `right` is `right_products(use, group)`."""
-    left = _above([use.left[line] for line in group])
-    table = torch.zeros(len(group), len(group), dtype=torch.float64)
-    sizes = [len(use.right[line].values) for line in group]
-    for number, (a, b) in enumerate(zip(left, right, strict=True)):
+    sizes = [len(piece) for line in group for piece in _pieces(use.right[line])]
+    owner = [place for place, line in enumerate(group) for _ in _pieces(use.right[line])]
+    table = torch.zeros(len(sizes), len(sizes), dtype=torch.float64)
+    for number, (a, b) in enumerate(zip(_above([use.left[line] for line in group]), right, strict=True)):
         table[number, number:] = blocks(a * b, sizes[number : number + 1], sizes[number:])[0]
-    return table + table.triu(1).T
+    table += table.triu(1).T
+    owned = torch.nn.functional.one_hot(torch.tensor(owner), len(group)).double()
+    return owned.T @ table @ owned
 
 
 def right_products(use: Outer, group: Sequence[int]) -> list[Tensor]:
-    """Inner products of each line's right factors with its own and those of the lines behind it."""
+    """Inner products of each piece of the lines' right factors with itself and the pieces behind it."""
     return _above([use.right[line] for line in group])
 
 
@@ -107,26 +111,13 @@ def blocks(terms: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Table:
 
 
 def cheaper_by_factors(use: Outer, group: Sequence[int], *, known: bool) -> bool:
-    """Whether positions × positions products cost less than forming a gradient for each line (a lookup's: always)."""
-    if any(not isinstance(use.left[line], Dense) for line in group):
-        return True
-    positions = sum(len(use.right[line].values) for line in group)
-    first = use.left[group[0]]
+    """Whether positions × positions products cost less than forming a gradient for each line; counts multiplications."""
+    first, positions = use.left[group[0]], sum(len(use.right[line].values) for line in group)
     assert isinstance(first, Dense)
     rows, width = first.values.shape[1], use.right[group[0]].values.shape[1]
-    met = positions * positions * (len(group) + 1) / (2 * len(group))
+    pieces = PIECES * len(group)
+    met = positions * positions * (pieces + 1) / (2 * pieces)
     return met * (rows + (0 if known else width)) <= positions * rows * width + len(group) * len(group) * rows * width
-
-
-def gradient(use: Use, line: int, shape: torch.Size) -> Tensor:
-    """The gradient of one line, formed; in float32 at least."""
-    if isinstance(use, Flat):
-        return accurate(use.gradients[line])
-    left, right = use.left[line], accurate(use.right[line].values)
-    if isinstance(left, Index):
-        return torch.zeros(shape, dtype=right.dtype, device=right.device).index_add_(0, left.places, right)
-    assert isinstance(left, Dense)
-    return accurate(left.values).T @ right
 
 
 def along(use: Use, line: int, direction: Tensor) -> float:
@@ -142,9 +133,9 @@ def along(use: Use, line: int, direction: Tensor) -> float:
 
 def weighted(use: Use, coefficients: Tensor, like: Tensor) -> Tensor:
     """Σ_line coefficient · gradient in the shape and dtype of `like`: one matrix product for all lines."""
-    if isinstance(use, Flat):
-        return torch.tensordot(coefficients.to(use.gradients), use.gradients, dims=1).to(like.dtype)
     lines = sorted(use.lines)
+    if isinstance(use, Flat):
+        return torch.tensordot(coefficients[lines].to(use.gradients), use.gradients[lines], dims=1).to(like.dtype)
     scaled = torch.cat([use.right[line].values * coefficients[line].to(use.right[line].values) for line in lines])
     left = joined([use.left[line] for line in lines])
     if isinstance(left, Index):
@@ -154,9 +145,16 @@ def weighted(use: Use, coefficients: Tensor, like: Tensor) -> Tensor:
     return (left.values.to(common).T @ scaled.to(common)).to(like.dtype)
 
 
+def _pieces(factor: Factor) -> Sequence[Tensor]:
+    """A line's positions in pieces: of the products of a line with itself, half are the other half again."""
+    assert isinstance(factor, Dense)
+    return factor.values.split(-(-len(factor.values) // PIECES) or 1)
+
+
 def _above(factors: Sequence[Factor]) -> list[Tensor]:
-    """Products of each factor with itself and those behind it; the others are the same again."""
-    return [products(factor, joined(factors[number:])) for number, factor in enumerate(factors)]
+    """Products of each piece with itself and those behind it; the others are the same again."""
+    pieces = [Dense(piece) for factor in factors for piece in _pieces(factor)]
+    return [products(piece, joined(pieces[number:])) for number, piece in enumerate(pieces)]
 
 
 def _direct(one: Outer, other: Outer, group: Sequence[int], metric: Tensor | None) -> Table:

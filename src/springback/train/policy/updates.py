@@ -6,7 +6,7 @@ and with several π_old is what the same pass, over the same micro-batches, give
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Int
@@ -131,9 +131,3 @@ def _minibatches(group: Int[Tensor, " answer"], count: int) -> list[Int[Tensor, 
     order = {int(prompt): place for place, prompt in enumerate(dict.fromkeys(group.tolist()))}
     part = torch.tensor([order[int(prompt)] % count for prompt in group])
     return [found for each in range(count) if len(found := (part == each).nonzero().squeeze(-1))]
-
-
-def on(written: Written, device: torch.device) -> Written:
-    """The batch on a device."""
-    names = ("real", "rewards", "group", "old", "reference", "values")
-    return replace(written, **{n: v.to(device) for n in names if (v := getattr(written, n)) is not None})

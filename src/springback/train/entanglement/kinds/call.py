@@ -41,7 +41,7 @@ class Call:
     def random(self) -> dict[str, Tensor]:
         """Random values for the module's own parameters: two different modules do not agree on them by chance."""
         draw = torch.Generator().manual_seed(0)
-        return {name: torch.randn(p.shape, generator=draw).to(p) / p.shape[-1] ** 0.5 for name, p in self.own.items()}
+        return {name: torch.rand(p.shape, generator=draw).sub_(0.5).to(p) for name, p in self.own.items()}
 
 
 def same(one: Any, other: Any) -> bool:
