@@ -32,7 +32,7 @@ def test_both_readmes_have_the_same_headings():
     assert headings(KOREAN) == headings(ENGLISH)
 
 
-SECTIONS = ["Your model, your data", "Elasticity"]
+SECTIONS = ["Your model, your data", "Elasticity", "Preferences"]
 
 
 @pytest.mark.parametrize("heading", ["Run it", *SECTIONS])

@@ -20,7 +20,7 @@ from springback.train.drawn_answers import Drawn
 from springback.train.preference.dpo import DPO
 from springback.train.preference.family import LOSSES
 from springback.train.preference_logprobs import joined, logprobs
-from springback.train.preference_step import Batch, Plain, PreferenceStep, alone, needs_of
+from springback.train.preference_step import Batch, PreferenceStep, Uncured, alone, needs_of
 from springback.train.reference import AdapterOff, NoReference, SecondModel, Stored, fill
 from springback.train.reference_table import Places
 
@@ -208,13 +208,13 @@ def test_a_cure_stands_between_loss_and_backward(model, items):
     """One that doubles doubles the gradient, and sees the losses of the pairs with the reference filled in."""
     seen = []
 
-    class Twice(Plain):
-        def __call__(self, network, items, loss, read):
-            found = super().__call__(network, items, loss, read)
-            seen.append(loss(found.policy).tolist())
+    class Twice(Uncured):
+        def __call__(self, network, batch, loss, reference, read):
+            found = super().__call__(network, batch, loss, reference, read)
+            seen.append(loss(found.policy, reference).tolist())
             return found._replace(total=2 * found.total)
 
-    plain, twice = (PreferenceStep(DPO(), stored(model.network, items), cure) for cure in (Plain(), Twice()))
+    plain, twice = (PreferenceStep(DPO(), stored(model.network, items), cure) for cure in (Uncured(), Twice()))
     one, two = (taken(step, model.network, [batch(items)])[1] for step in (plain, twice))
     assert torch.allclose(2 * one, two)
     assert seen == [[math.log(2)] * 4]

@@ -1,5 +1,6 @@
 """`name:option=value,…`: the options of a method as text, converted as the method's own fields are."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -18,6 +19,17 @@ def parsed(text: str) -> dict[str, str]:
             raise ValueError(f"{name} is given twice")
         found[name] = value
     return found
+
+
+def rejoined(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Methods, where a comma stands between two of them and between the options of one: `until=3` is no method."""
+    found: list[str] = []
+    for word in words:
+        if found and ":" in found[-1] and re.fullmatch(r"[A-Za-z_]+=[^:]*", word):
+            found[-1] += f",{word}"
+        else:
+            found.append(word)
+    return tuple(found)
 
 
 def converted(method: type, given: Mapping[str, str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from springback.experiments.rlhf import outcome
 from springback.experiments.rlhf.config import Rlhf
 from springback.experiments.rlhf.staged_files import split
 from springback.experiments.rlhf.stages import line_of, run_stages
+from springback.store.run import Run
 
 WORDS = ["soup", "bread", "cake", "tea", "room", "chair", "table", "garden", "street", "train", "song", "book"]
 
@@ -80,3 +81,25 @@ def test_labelled_answers_are_no_pairs(tmp_path):
                             for i in range(8)))  # fmt: skip
     with pytest.raises(RefusedError, match="better and a worse answer"):
         split(path, 2, 8)
+
+
+def test_in_a_second_round_the_reward_model_learns_against_the_policy_s_own_answers(file, tmp_path):
+    asked = Rlhf(tiny=True, steps=5, prompts_per_step=2, group=2, max_new_tokens=4, held_out=3)
+    line = line_of(("reward", "grpo"), asked, rounds=2)
+    assert line.names == ["reward", "grpo", "reward-2", "grpo-2"]
+    done = run_stages(file, line, tmp_path / "run", quiet=True)
+    read = lambda name: [json.loads(text) for text in (tmp_path / "run/files" / name).read_text().splitlines()]
+    first, second = read("training.jsonl"), read("training-2.jsonl")
+    assert second[: len(first)] == first
+    with Run.look(tmp_path / "run/grpo") as policy:
+        written = {body["answer"].strip() for body in policy.read("completion").values()}
+    assert 0 < len(second) - len(first) <= 9
+    for row in second[len(first) :]:
+        assert row["rejected"].strip() in written
+        assert row["chosen"] in {one["chosen"] for one in first if one["prompt"] == row["prompt"]}
+    with Run.look(tmp_path / "run/grpo-2") as last:
+        assert last.asked["model"] == str(tmp_path / "run/grpo/model")
+        assert last.asked["reward"] == str(tmp_path / "run/reward-2/model")
+    assert list(done.run.read("stage")) == line.names
+    with pytest.raises(RefusedError):
+        line_of(("sft", "grpo"), Rlhf(tiny=True, reward="r.py"), rounds=2)

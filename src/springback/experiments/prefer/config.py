@@ -2,13 +2,17 @@
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from springback.data.scores import Rule
 from springback.errors import RefusedError
 from springback.experiments.audit.config import EMBEDDED, Audit
 
 Way = Literal["auto", "precomputed", "adapter_off", "model"]
+PRODUCTS: Final = 8
+"""Most pairs whose inner products are read, unless asked otherwise."""
+PRODUCTS_SHARE: Final = 0.1
+"""Share of the run's time that they may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,11 @@ class Prefer:
     """Most pairs at each reading, of the held-out and of the training ones, evenly spaced."""
     read_every: int | None = None
     """Optimiser steps between readings (default: an eighth of the run)."""
+    read_at: tuple[int, ...] = ()
+    """More readings, after so many optimiser steps."""
+    read_products: int | None = None
+    """Training pairs whose gradients' inner product is read at each reading (default: 8, or as many as take at most a
+    tenth of the run's time; with --tiny 0)."""
     epochs: int = 1
     """Passes over the training data, each in an order of its own."""
     steps: int | None = None
@@ -97,6 +106,8 @@ class Design:
     held_out: str
     read_pairs: int
     read_every: int | None
+    read_at: tuple[int, ...]
+    read_products: int | None
     epochs: int
     steps: int | None
     batch: int
@@ -129,7 +140,14 @@ class Design:
     def readings(self, total: int) -> tuple[int, ...]:
         """Steps before which is read: 0, every so many, and after the last."""
         every = self.read_every or max(1, -(-total // 8))
-        return tuple(sorted({*range(0, total, every), total}))
+        return tuple(sorted({*range(0, total, every), *(step for step in self.read_at if step < total), total}))
+
+    def products(self, total: int) -> int:
+        """Pairs whose inner products are read at each of the readings; one takes about twice a pair's training."""
+        if self.read_products is not None:
+            return self.read_products
+        most = int(PRODUCTS_SHARE * total * self.batch / (2 * len(self.readings(total))))
+        return min(PRODUCTS, most) if most >= 2 else 0
 
     def audit(self) -> Audit:
         """The part of it that loading and room look at."""
@@ -152,16 +170,18 @@ def settled(asked: Prefer, data: Path | str | None = None) -> Design:
 
 def _defaults(asked: Prefer) -> dict[str, Any]:
     if asked.tiny:
-        return {"learning_rate": 1e-3, "warmup_steps": 0, "dtype": "float32", "device": "cpu"}
+        return {"learning_rate": 1e-3, "warmup_steps": 0, "dtype": "float32", "device": "cpu", "read_products": 0}
     return {"learning_rate": 5e-6 if asked.tuner == "full" else 1e-4, "warmup_steps": 10, "dtype": "bfloat16"}
 
 
 def _check(found: dict[str, Any]) -> None:
     least = {"read_pairs": 2, "read_every": 1, "epochs": 1, "steps": 1, "batch": 1, "accumulate": 1, "rank": 1,
-             "max_length": 2, "max_new_tokens": 1, "samples": 1, "checkpoint_every": 1, "warmup_steps": 0}  # fmt: skip
+             "read_products": 0, "max_length": 2, "max_new_tokens": 1, "samples": 1, "checkpoint_every": 1, "warmup_steps": 0}  # fmt: skip
     for name, fewest in least.items():
         if found[name] is not None and found[name] < fewest:
             raise refused(name, f"must be at least {fewest}, got {found[name]}")
+    if any(step < 1 for step in found["read_at"]):
+        raise refused("read_at", f"counts steps from 1, got {min(found['read_at'])}")
     if not found["learning_rate"] > 0 or not found["clip"] > 0 or found["weight_decay"] < 0:
         raise refused("learning_rate", "and --clip must be greater than 0, --weight-decay at least 0")
     if found["accumulate"] > found["batch"]:

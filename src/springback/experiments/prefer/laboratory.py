@@ -11,6 +11,7 @@ from torch import Tensor
 from springback.experiments.prefer.bench import Bench
 from springback.experiments.prefer.config import Design
 from springback.experiments.prefer.order import Order
+from springback.experiments.prefer.products import entanglement, pairs_of
 from springback.experiments.prefer.readings import Baseline, Set, baseline, probed, reading, set_of, unrelated
 from springback.experiments.prefer.walk import Record
 from springback.fit.checkpoint import Checkpoint, load, remove, save
@@ -100,6 +101,9 @@ class ModelLaboratory:
                 body = reading(network, found, base, step)
             self.work.readings += 1
             yield "reading", f"{found.name}/{step}", body
+        pairs = pairs_of(self.sets[-1], self.design.products(self.total))
+        if pairs:
+            yield "entanglement", f"{self.sets[-1].name}/{step}", entanglement(network, pairs, step)
 
     def release(self) -> None:
         """Delete the checkpoints."""

@@ -18,6 +18,7 @@ def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[s
         "loss": run.meta.get("loss"),
         "history": [_without_cost(body) for body in run.read("step").values()],
         "readings": [_light(body) for body in run.read("reading").values()],
+        "entanglement": [_without_cost(body) for body in run.read("entanglement").values()],
         "held_out": of_set(run, "held_out"),
         "train": of_set(run, "train"),
         "first_warning": next(iter(run.read("warning").values()), None),

@@ -9,6 +9,7 @@ from typing import Any
 
 from springback.errors import RefusedError
 from springback.experiments.audit.config import Audit
+from springback.store.options import rejoined
 
 SAME = "same"
 TOLERANCE = 0.01
@@ -51,7 +52,7 @@ class Axes:
 
     def __post_init__(self) -> None:
         for name in ("align_methods", "methods"):
-            object.__setattr__(self, name, _rejoined(getattr(self, name)))
+            object.__setattr__(self, name, rejoined(getattr(self, name)))
         if not 0 < self.tolerance < math.inf:
             raise _refused("tolerance", f"must be greater than 0, got {self.tolerance}", "--tolerance 0.01")
         for name, values in self.given().items():
@@ -147,17 +148,6 @@ def _audit(audit: Audit, chosen: dict[str, Any]) -> Audit:
     tuner, rank = tuner_of(chosen["tuner"])
     data = None if chosen["reversal_data"] == SAME else chosen["reversal_data"]
     return replace(audit, **{**chosen, "tuner": tuner, "rank": rank, "reversal_data": data})
-
-
-def _rejoined(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Methods, where a comma stands between two of them and between the options of one: `until=3` is no method."""
-    found: list[str] = []
-    for word in words:
-        if found and ":" in found[-1] and re.fullmatch(r"[A-Za-z_]+=[^:]*", word):
-            found[-1] += f",{word}"
-        else:
-            found.append(word)
-    return tuple(found)
 
 
 def _once(name: str, meant: Sequence[Any], values: Sequence[Any]) -> None:

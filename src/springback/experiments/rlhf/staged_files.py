@@ -50,11 +50,16 @@ class Split:
         """The three files, written anew."""
         folder.mkdir(parents=True, exist_ok=True)
         files = Files(*(folder / f"{name}.jsonl" for name in Files._fields))
-        _write(files.training, map(_row, self.training))
-        _write(files.held_out, map(_row, self.held_out))
+        write_pairs(files.training, self.training)
+        write_pairs(files.held_out, self.held_out)
         once = {said(one.prompt): one for one in (*self.training, *self.held_out)}
         _write(files.prompts, ({"prompt": [asdict(turn) for turn in one.prompt]} for one in once.values()))
         return files
+
+
+def write_pairs(path: Path, pairs: Iterable[Choice]) -> None:
+    """Pairs as `prompt`, `chosen`, `rejected` rows."""
+    _write(path, map(_row, pairs))
 
 
 def split(path: Path, held_out: int | None, most: int) -> Split:

@@ -1,7 +1,8 @@
 """The classic pipeline from one file of preferences: imitate the chosen answers, learn a reward, improve the policy.
 
 Each stage is a run of its own inside this one (`sft`, `reward`, and the policy method's name), so each resumes, has a
-page and can be looked at alone; what joins them is the split (`staged_files.py`) and the folders of their models.
+page and can be looked at alone; what joins them is the split (`staged_files.py`) and the folders of their models. With
+several rounds, reward model and policy go on taking turns (`adversary.py`): `reward-2`, `ppo-2`, …
 """
 
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from springback.experiments.audit.run import announce
+from springback.experiments.rlhf.adversary import against
 from springback.experiments.rlhf.config import MOST_HELD_OUT, Design, Rlhf, refused, settled
 from springback.experiments.rlhf.outcome import MODEL
 from springback.experiments.rlhf.run import PAPERS, as_audit, run_rlhf
@@ -30,14 +32,17 @@ class Line:
     reward: bool
     design: Design
     """Its model is where the first stage begins."""
+    rounds: int = 1
+    """How often reward model and policy take turns."""
 
     @property
     def names(self) -> list[str]:
-        last = self.design.method.partition(":")[0]
-        return [*(["sft"] if self.sft else []), *(["reward"] if self.reward else []), last]
+        turn = [*(["reward"] if self.reward else []), self.design.method.partition(":")[0]]
+        every = [f"{name}{_suffix(number)}" for number in range(self.rounds) for name in turn]
+        return [*(["sft"] if self.sft else []), *every]
 
 
-def line_of(stages: tuple[str, ...], asked: Rlhf) -> Line:
+def line_of(stages: tuple[str, ...], asked: Rlhf, rounds: int = 1) -> Line:
     """The stages by name, in their order, the policy method last. RefusedError where they make no pipeline."""
     *before, last = stages
     if before not in ([], ["sft"], ["reward"], ["sft", "reward"]) or last in BEFORE:
@@ -48,8 +53,10 @@ def line_of(stages: tuple[str, ...], asked: Rlhf) -> Line:
     if asked.method not in (Rlhf().method, last) and asked.method.partition(":")[0] != last:
         raise refused("stages", f"end in {last}, and --method names {asked.method}", "name one method")
     method = asked.method if asked.method.partition(":")[0] == last else last
+    if rounds < 1 or (rounds > 1 and "reward" not in before):
+        raise refused("rounds", f"are turns of reward model and policy; got {rounds}", "add the stage reward")
     design = settled(replace(asked, method=method), rewarded="reward" not in before)
-    return Line("sft" in before, "reward" in before, design)
+    return Line("sft" in before, "reward" in before, design, rounds)
 
 
 def run_stages(file: Path, line: Line, out: Path | None, *, quiet: bool = False) -> Finished:
@@ -73,20 +80,37 @@ def run_stages(file: Path, line: Line, out: Path | None, *, quiet: bool = False)
 def _worked(run: Run, line: Line, dealt: Split, known: Mapping[str, Any], *, quiet: bool) -> Mapping[str, int]:
     design = line.design
     files = dealt.write(run.path / "files")
-    run.note(stages=line.names, ledger=dealt.data.ledger.json(), papers=list(PAPERS))
+    run.note(
+        stages=line.names,
+        ledger=dealt.data.ledger.json(),
+        papers=[*PAPERS, *(["cheng2024adversarial"] if line.rounds > 1 else [])],
+    )
     work: dict[str, int] = {}
-    start, reward = design, design.reward
+    start = design
     if line.sft:
         done = _sft(run, design, dealt, known)
         start = _from(design, run.path / "sft" / MODEL)
         work |= _told(run, "sft", done, quiet=quiet)
-    if line.reward:
-        done = _reward(run, start, files, tiny=design.tiny, quiet=quiet)
-        reward = str(run.path / "reward" / MODEL)
-        work |= _told(run, "reward", done, quiet=quiet)
-    last = replace(start, reward=reward, held_out=dealt.held_out_prompts)
-    done = run_rlhf(files.prompts, last, run.path / line.names[-1], quiet=quiet)
-    return work | _told(run, line.names[-1], done, quiet=quiet)
+    judge, policy = start.model, design.method.partition(":")[0]
+    for number in range(line.rounds):
+        reward, last = f"reward{_suffix(number)}", f"{policy}{_suffix(number)}"
+        if line.reward:
+            done = _reward(run, reward, replace(start, model=judge), files, tiny=design.tiny, quiet=quiet)
+            judge = str(run.path / reward / MODEL)
+            start = replace(start, reward=judge)
+            work |= _told(run, reward, done, quiet=quiet)
+        asked = replace(start, held_out=dealt.held_out_prompts)
+        done = run_rlhf(files.prompts, asked, run.path / last, quiet=quiet)
+        work |= _told(run, last, done, quiet=quiet)
+        start = _from(start, run.path / last / MODEL)
+        if number + 1 < line.rounds:
+            files = against(done.run, dealt, files, run.path / "files" / f"training{_suffix(number + 1)}.jsonl")
+    return work
+
+
+def _suffix(number: int) -> str:
+    """Of the names of a round's stages: nothing for the first."""
+    return f"-{number + 1}" if number else ""
 
 
 def _sft(run: Run, design: Design, dealt: Split, known: Mapping[str, Any]) -> Finished:
@@ -96,7 +120,7 @@ def _sft(run: Run, design: Design, dealt: Split, known: Mapping[str, Any]) -> Fi
     return run_imitation(run.path / "sft", design, training, held_out, known)
 
 
-def _reward(run: Run, start: Design, files: Files, *, tiny: bool, quiet: bool) -> Finished:
+def _reward(run: Run, name: str, start: Design, files: Files, *, tiny: bool, quiet: bool) -> Finished:
     from springback.experiments.reward.config import Reward
     from springback.experiments.reward.config import settled as settled_reward
     from springback.experiments.reward.run import run_reward
@@ -106,7 +130,7 @@ def _reward(run: Run, start: Design, files: Files, *, tiny: bool, quiet: bool) -
         dtype=start.dtype, device=start.device, trust_remote_code=start.trust_remote_code, tiny=start.tiny,
         learning_rate=REWARD_RATE[tiny][start.tuner],
     )  # fmt: skip
-    return run_reward(settled_reward(asked, str(files.training)), run.path / "reward", quiet=quiet)
+    return run_reward(settled_reward(asked, str(files.training)), run.path / name, quiet=quiet)
 
 
 def _from(design: Design, folder: Path) -> Design:
@@ -127,6 +151,6 @@ def _told(run: Run, name: str, done: Finished, *, quiet: bool) -> dict[str, int]
 
 def _found(name: str, run: Run) -> Any:
     """What a stage says of held-out data."""
-    if name in BEFORE:
+    if name == "sft" or name.startswith("reward"):
         return run.get("held_out", "held_out")
     return (run.get("result", "result") or {}).get("held_out")

@@ -9,6 +9,7 @@ from springback.report.charts.frame import Series, Spot
 from springback.report.charts.lines import Axis, Lines, lines
 from springback.report.evidence import Records
 from springback.report.markup import counted, num
+from springback.report.pages.prefer_products import products
 from springback.report.pages.prefer_steps import steps
 from springback.report.pages.sheet import Chart, Grid, Section, Sheet
 from springback.report.point import Body
@@ -25,14 +26,20 @@ def sheet(records: Records, meta: Mapping[str, Any]) -> Sheet:
     verdict = (records.get("verdict") or {}).get("verdict", {})
     model, loss = meta.get("model") or {}, meta.get("loss") or {}
     return Sheet(
-        subject=f"{model.get('name', 'a model')}, {loss.get('asked', 'a loss')}",
+        subject=", ".join([str(model.get("name", "a model")), str(loss.get("asked", "a loss")), *_cure(meta)]),
         answer=str(verdict.get("sentence", "Not finished.")),
         lead=_lead(records),
         label=LABELS.get(str(verdict.get("label")), ""),
         record="verdict:verdict",
-        sections=(_both(records), _margin(records), _probes(records), _end(records), steps(records), _data(records)),
-        kinds=("verdict", "warning", "accounting", "ledger", "data", "reading", "step"),
+        sections=(_both(records), _margin(records), *products(records), _probes(records), _end(records),
+                  steps(records), _data(records)),
+        kinds=("verdict", "warning", "accounting", "ledger", "data", "entanglement", "reading", "step"),
     )
+
+
+def _cure(meta: Mapping[str, Any]) -> list[str]:
+    cure = (meta.get("asked") or {}).get("cure", "none")
+    return [] if cure == "none" else [f"cure {cure}"]
 
 
 def _lead(records: Records) -> str:

@@ -123,8 +123,13 @@ def _filled(sheet: Sheet, evidence: Evidence, kinds: tuple[str, ...], cited: str
     return document(
         "sheet.html.j2", data=embed.whole(evidence, kinds), sheet=sheet, bibtex=cited, meta=meta,
         missing=embed.left_out(evidence, kinds), asked=pairs(meta.get("asked")), hashes=pairs(meta.get("identity")),
-        about=pairs(meta.get("about")), spent=_spent(meta.get("cost")),
+        about=pairs(meta.get("about")), spent=_spent(meta.get("cost")), random_model=_tiny(meta.get("asked")),
     )  # fmt: skip
+
+
+def _tiny(asked: object) -> bool:
+    """Whether the model was the random one, asked for by itself or for the audits within."""
+    return isinstance(asked, Mapping) and (bool(asked.get("tiny")) or _tiny(asked.get("audit")))
 
 
 def _spent(cost: object) -> str:

@@ -111,7 +111,7 @@ def blocks(terms: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Table:
 
 
 def cheaper_by_factors(use: Outer, group: Sequence[int], *, known: bool) -> bool:
-    """Whether positions × positions products cost less than forming a gradient for each line; counts multiplications."""
+    """Whether positions × positions products take fewer multiplications than forming a gradient for each line."""
     first, positions = use.left[group[0]], sum(len(use.right[line].values) for line in group)
     assert isinstance(first, Dense)
     rows, width = first.values.shape[1], use.right[group[0]].values.shape[1]

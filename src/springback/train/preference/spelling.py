@@ -33,6 +33,7 @@ MEMBERS: Final[Mapping[str, str]] = {
     "dpo_rejected_only": "rejected_only_dpo",
     "ipo_sum": "ipo",
     "ipo_avg": "ipo_mean",
+    "tdpo": "tdpo2",
 }
 OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
     "ipo": {"beta": "tau"},

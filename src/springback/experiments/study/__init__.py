@@ -1,0 +1,1 @@
+"""Losses × cures × data × seeds, predicted and measured: `springback study entanglement`."""
