@@ -15,3 +15,9 @@ class RefusedError(ValueError):
 
 class InterruptedRunError(Exception):
     """The user stopped the run; what is stored stays, and the same command goes on: exit code 130."""
+
+
+def refused(name: str, message: str, do: str | None = None) -> RefusedError:
+    """The refusal of an option by its field's name: what cannot hold of it, and what to do."""
+    option = f"--{name.replace('_', '-')}"
+    return RefusedError(f"{option} {message}", kind="option", where=option, next=do or f"change {option}")

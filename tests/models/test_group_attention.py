@@ -71,8 +71,23 @@ def test_blocks_of_many_answers_grow_with_their_number_and_not_its_square():
     def area(answers):
         return sum(block.area for block in blocks([[[Row((1,) * 128, (2,) * 64, 1, 0)] * answers]]))
 
-    assert area(16) - area(8) == area(8) - area(0 + 8) + 8 * (area(2) - area(1))
+    assert area(16) - area(8) == 8 * (area(2) - area(1))
     assert area(2) - area(1) == 64 * (127 + 64)
+
+
+def test_copies_of_one_head_of_keys_are_attended_to_together():
+    """Query heads 0, 1 and 2, 3 share a head of keys; gradients arrive at what the copies were made of."""
+    query, key, value = inputs(heads=4)
+    given = [query, key[:, :2].detach().requires_grad_(), value[:, :2].detach().requires_grad_()]
+
+    def repeated(mask):
+        copies = [given[0], *(tensor.repeat_interleave(2, 1) for tensor in given[1:])]
+        kept = torch.where(real(), F.scaled_dot_product_attention(*copies, attn_mask=mask), 0)
+        weights = torch.linspace(-1, 1, kept.numel(), dtype=kept.dtype).reshape(kept.shape)
+        return kept, *torch.autograd.grad((kept * weights).sum(), given)
+
+    for one, other in zip(repeated(GroupMask.of(additive(), blocks(BINS), 2)), repeated(additive()), strict=True):
+        assert_close(one, other, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("options", [{"dropout_p": 0.5}, {"enable_gqa": True}])

@@ -89,7 +89,7 @@ def test_logits_and_gradients_are_those_of_each_row_alone(name, way):
     assert furthest(gradient(made, found, weights), gradient(made, expected, weights)) < EXACT.get(name, ROUNDED)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(trees)
 def test_random_trees_of_groups_are_their_rows_alone(found):
     made = double("gpt2")
@@ -146,7 +146,7 @@ def test_groups_share_a_batch_row_where_less_is_padding_as_far_as_the_network_re
 
 
 def test_without_blocks_answers_that_share_nothing_are_padded(monkeypatch):
-    monkeypatch.setattr(grouping, "_by_blocks", lambda _network: False)
+    monkeypatch.setattr(grouping, "_by_blocks", lambda _network: 0)
     strangers = [group(range(3, 60), [7, 2]), group(range(4, 61), [9, 2])]
     assert cheapest(double("llama"), strangers).arguments["attention_mask"].ndim == 2
 
@@ -193,6 +193,13 @@ def test_a_network_in_which_blocks_would_differ_gets_the_plain_mask(monkeypatch)
     assert type(inputs.arguments["attention_mask"]) is torch.Tensor
     monkeypatch.undo()
     assert isinstance(together(double("qwen2"), [SOME]).arguments["attention_mask"], GroupMask)
+
+
+def test_heads_of_keys_that_are_no_copies_are_attended_to_one_by_one(monkeypatch):
+    made = network("qwen2").double()
+    monkeypatch.setattr(made.config, "num_key_value_heads", 1)  # the configuration does not say how they are made
+    assert together(made, [SOME]).arguments["attention_mask"].repeats == 1
+    assert together(double("qwen2"), [SOME]).arguments["attention_mask"].repeats == 2
 
 
 def test_in_float32_and_bfloat16_groups_stay_close_to_rows_alone():

@@ -91,11 +91,11 @@ def test_every_member_gives_one_finite_loss_and_gradient_a_row(model, items, oth
     method = LOSSES[name]()
     if "prompt" in method.needs:
         pytest.skip("takes the prompt's own log-probabilities, which the step does not supply")
-    rows = items
+    rows = items[:2]
     if "lists" in method.needs:
-        rows = tuple(RankedRows((pair.chosen, pair.rejected), (1.0, 0.0)) for pair in items)
+        rows = tuple(RankedRows((pair.chosen, pair.rejected), (1.0, 0.0)) for pair in items[:2])
     if "labels" in method.needs:
-        rows = labelled(items)
+        rows = labelled(items[:2])
     live = needs_of(method) & {"divergence", "mismatched", "samples"}
     reference = SecondModel(other) if live else stored(model.network, rows, method.needs)
     step = PreferenceStep(method, reference, draw=Drawn(2, 4, stops, 0) if "samples" in method.needs else None)

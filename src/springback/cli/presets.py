@@ -8,11 +8,12 @@ from cyclopts import Argument, ArgumentCollection, Token
 from springback.experiments.audit.config import PRESETS as AUDIT
 from springback.experiments.cycle.config import PRESETS as CYCLE
 from springback.experiments.rebound.config import DEFAULTS as REBOUND
+from springback.experiments.study.config import PRESETS as STUDY
 from springback.experiments.toy.config import PRESETS as TOY
 
 Values = Mapping[str, object]
 PRESETS: Final[Mapping[str, Mapping[str, Values]]] = {
-    "audit": AUDIT, "rebound": AUDIT, "toy": TOY, "cycle": CYCLE,
+    "audit": AUDIT, "rebound": AUDIT, "toy": TOY, "cycle": CYCLE, "study": STUDY,
 }  # fmt: skip
 """Of each command that has them: name → option → value."""
 LAST: Final[Mapping[str, Values]] = {"rebound": REBOUND}

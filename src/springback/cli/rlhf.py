@@ -59,8 +59,8 @@ def _planned(prompts: Path | None, design: Design) -> Answer:
 
 
 def _staged(file: Path | None, line: "Line", out: Path | None, common: Common, *, plan: bool) -> Answer:
+    from springback.errors import refused
     from springback.experiments.rlhf import outcome
-    from springback.experiments.rlhf.config import refused
     from springback.experiments.rlhf.stages import run_stages
     from springback.store.run import Run
 

@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-BLOCK = 96
-"""Queries of a block, about; 64 to 128 were equally fast on a CPU core, 32 and 192 slower."""
+BLOCK = 64
+"""Queries of a block, about; 32 to 96 were equally fast on a CPU core, 192 was 10 % slower."""
 _OPERATIONS = ("_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention_for_cpu_backward")
 
 
@@ -38,12 +38,15 @@ class GroupMask(Tensor):
 
     parts: tuple[tuple[Block, Tensor], ...]
     """Each block with its part of the mask."""
+    repeats: int
+    """Query heads for each head of keys; the network hands over as many copies of the latter."""
 
     @staticmethod
-    def of(mask: Tensor, blocks: Sequence[Block]) -> "GroupMask":
+    def of(mask: Tensor, blocks: Sequence[Block], repeats: int = 1) -> "GroupMask":
         """The mask with its blocks. A query in no block gets zeros: padding."""
         made = torch.Tensor._make_subclass(GroupMask, mask)
-        made.parts = tuple((block, _part(mask, block)) for block in blocks)
+        made.parts = tuple((block, _part(mask, block, repeats)) for block in blocks)
+        made.repeats = repeats
         return made
 
     @classmethod
@@ -67,25 +70,29 @@ def _attention(
     """`scaled_dot_product_attention` under a `GroupMask`."""
     plain = dropout_p == 0 and not options.get("is_causal") and query.device.type == "cpu"
     if plain and query.shape == key.shape == value.shape and query.shape[-2] == attn_mask.shape[-1] and available():
-        return _Blocks.apply(query, key, value, attn_mask.parts, options.get("scale"))  # pyright: ignore[reportReturnType]
+        return _Blocks.apply(query, key, value, attn_mask.parts, attn_mask.repeats, options.get("scale"))  # pyright: ignore[reportReturnType]
     return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **options)
 
 
 class _Blocks(torch.autograd.Function):
-    """One call of the kernel a block."""
+    """One call of the kernel a block. Query heads that share a head of keys stand one below the other."""
 
     @staticmethod
-    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, parts: Any, scale: float | None) -> Tensor:
+    def forward(
+        ctx: Any, query: Tensor, key: Tensor, value: Tensor, parts: Any, repeats: int, scale: float | None
+    ) -> Tensor:
         kernel = getattr(torch.ops.aten, _OPERATIONS[0])
-        working, weights = [_working(tensor) for tensor in (query, key, value)], []
+        key, value, weights = _first(key, repeats), _first(value, repeats), []
+        keys, values = _working(key), _working(value)
         batch, head, time, width = query.shape
         out = query.new_zeros(batch, time, head, width).transpose(1, 2)  # in memory as the networks want it next
         for block, mask in parts:
-            made, logsum = kernel(*_given(block, *working), 0.0, attn_mask=mask, scale=scale)
-            out[block.row, :, block.queries] = made[0]
+            seen = [_seen(whole, block) for whole in (keys, values)]
+            made, logsum = kernel(_asking(query, block, repeats), *seen, 0.0, attn_mask=mask, scale=scale)
+            _put(out, block, made)
             weights.append(logsum)
         ctx.save_for_backward(query, key, value, out, *weights)
-        ctx.parts, ctx.scale = parts, scale
+        ctx.given = parts, repeats, scale
         return out
 
     @staticmethod
@@ -93,34 +100,60 @@ class _Blocks(torch.autograd.Function):
     def backward(ctx: Any, slope: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         kernel = getattr(torch.ops.aten, _OPERATIONS[1])
         query, key, value, out, *weights = ctx.saved_tensors
-        working = [_working(tensor) for tensor in (query, key, value)]
-        slope, out = _working(slope), _working(out)
-        total = [torch.zeros_like(tensor) for tensor in working]
-        for (block, mask), logsum in zip(ctx.parts, weights, strict=True):
-            of_queries = [_rows(tensor, block.row, block.queries) for tensor in (slope, out)]
-            given = of_queries[0], *_given(block, *working), of_queries[1], logsum
-            made = kernel(*given, 0.0, False, attn_mask=mask, scale=ctx.scale)  # noqa: FBT003  the kernel's own order
-            total[0][block.row, :, block.queries] = made[0][0]
-            for whole, part in zip(total[1:], made[1:], strict=True):
-                for where, some in zip(block.keys, part[0].split(_lengths(block.keys), 1), strict=True):
-                    whole[block.row, :, where] += some
-        return *(tensor.to(query.dtype) for tensor in total), None, None
+        parts, repeats, scale = ctx.given
+        keys, values, to_query = _working(key), _working(value), torch.zeros_like(query)
+        to_seen = torch.zeros_like(keys), torch.zeros_like(values)
+        for (block, mask), logsum in zip(parts, weights, strict=True):
+            seen = [_seen(whole, block) for whole in (keys, values)]
+            asking, made, wanted = (_asking(whole, block, repeats) for whole in (query, out, slope))
+            given = wanted, asking, *seen, made, logsum, 0.0, False
+            to_asking, *to_block = kernel(*given, attn_mask=mask, scale=scale)
+            _put(to_query, block, to_asking)
+            for whole, part in zip(to_seen, to_block, strict=True):
+                _add(whole, block, part)
+        return to_query, *(_to_first(whole, repeats, query.dtype) for whole in to_seen), None, None, None
 
 
-def _given(block: Block, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A block's queries, keys and values."""
-    seen = [[_rows(whole, block.row, where) for where in block.keys] for whole in (key, value)]
-    keys, values = (parts[0] if len(parts) == 1 else torch.cat(parts, 2) for parts in seen)
-    return _rows(query, block.row, block.queries), keys, values
+def _first(copies: Tensor, repeats: int) -> Tensor:
+    """The first of each head's copies, in memory of its own: the copies need not be kept."""
+    return copies if repeats == 1 else copies[:, ::repeats].contiguous()
 
 
-def _rows(whole: Tensor, row: int, where: slice) -> Tensor:
-    return whole[row : row + 1, :, where]
+def _asking(whole: Tensor, block: Block, repeats: int) -> Tensor:
+    """[1, heads of keys, repeats · queries, width] of a block's queries, or of what stands in their place."""
+    of_block = _working(whole[block.row, :, block.queries])
+    return of_block.unflatten(0, (-1, repeats)).flatten(1, 2)[None]
 
 
-def _part(mask: Tensor, block: Block) -> Tensor:
+def _put(whole: Tensor, block: Block, made: Tensor) -> None:
+    target = whole[block.row, :, block.queries]
+    target.copy_(made[0].reshape(target.shape))
+
+
+def _seen(whole: Tensor, block: Block) -> Tensor:
+    """[1, heads of keys, keys, width] of what a block's queries see."""
+    parts = [whole[block.row, :, where] for where in block.keys]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts, 1))[None]
+
+
+def _add(whole: Tensor, block: Block, part: Tensor) -> None:
+    for where, some in zip(block.keys, part[0].split(_lengths(block.keys), 1), strict=True):
+        whole[block.row, :, where] += some
+
+
+def _to_first(gradient: Tensor, repeats: int, dtype: torch.dtype) -> Tensor:
+    """The gradient of copies: whole on the first of each, as what made the copies sums them."""
+    if repeats == 1:
+        return gradient.to(dtype)
+    batch, head, time, width = gradient.shape
+    made = torch.zeros(batch, head, repeats, time, width, dtype=dtype)
+    made[:, :, 0] = gradient
+    return made.flatten(1, 2)
+
+
+def _part(mask: Tensor, block: Block, repeats: int) -> Tensor:
     of_row = mask[block.row, :, block.queries]
-    return _working(torch.cat([of_row[..., where] for where in block.keys], -1))[None].contiguous()
+    return _working(torch.cat([of_row[..., where] for where in block.keys], -1)).repeat(1, repeats, 1)[None]
 
 
 def _lengths(spans: Sequence[slice]) -> list[int]:

@@ -22,7 +22,8 @@ __all__ = ["Group", "apart", "cheapest", "check", "grouped", "together", "tokens
 LONGEST = 4096
 """Most tokens of a batch row that holds several groups: its mask takes the square of it."""
 PROBE = [[[Row((1, 2, 3), (4, 5, 6), 1, 0), Row((1, 2, 3), (7, 8), 1, 0)], [Row((9, 2, 5, 4), (3, 6), 1, 0)] * 3]]
-_blockwise: WeakKeyDictionary[nn.Module, bool] = WeakKeyDictionary()
+_blockwise: WeakKeyDictionary[nn.Module, int] = WeakKeyDictionary()
+"""Query heads a head of keys where attention may be computed by blocks, else 0."""
 
 
 def grouped(network: nn.Module, groups: Sequence[Group]) -> Inputs:
@@ -43,12 +44,13 @@ def together(network: nn.Module, bins: Bins) -> Inputs:
     """The groups of each batch row, kept apart by a mask of its own."""
     placed = layout(bins)
     weight = next(network.parameters())
-    mask = torch.zeros(placed.seen.shape, dtype=weight.dtype).masked_fill_(~placed.seen, torch.finfo(weight.dtype).min)
-    mask = mask[:, None].to(weight.device)
+    seen = placed.seen[:, None]
+    mask = torch.zeros(seen.shape, dtype=weight.dtype).masked_fill_(~seen, torch.finfo(weight.dtype).min)
+    mask = mask.to(weight.device)
     arguments = {
         "input_ids": placed.ids.to(weight.device),
         "position_ids": placed.places.to(weight.device),
-        "attention_mask": GroupMask.of(mask, blocks(bins)) if _by_blocks(network) else mask,
+        "attention_mask": GroupMask.of(mask, blocks(bins), repeats) if (repeats := _by_blocks(network)) else mask,
         "use_cache": False,
     }
     return Inputs(arguments, placed.wanted)
@@ -116,21 +118,27 @@ def _cost_apart(groups: Sequence[Group], size: int) -> float:
     return count * longest * (longest + TOKEN * size)
 
 
-def _by_blocks(network: nn.Module) -> bool:
-    """Whether this network's logits are those of the plain mask when its attention is computed by blocks."""
+def _by_blocks(network: nn.Module) -> int:
+    """How many query heads share a head of keys, where attention by blocks gives the logits of the plain mask; or 0."""
     if network not in _blockwise:
-        _blockwise[network] = False  # while it is being found out
+        _blockwise[network] = 0  # while it is being found out
         if next(network.parameters()).device.type == "cpu" and available():
             with quiet(network):
-                _blockwise[network] = _same_by_blocks(network)
+                _blockwise[network] = next((n for n in (_repeats(network), 1) if _same_by_blocks(network, n)), 0)
     return _blockwise[network]
 
 
-def _same_by_blocks(network: nn.Module) -> bool:
+def _repeats(network: nn.Module) -> int:
+    config = text_config(network)
+    heads, of_keys = getattr(config, "num_attention_heads", 1), getattr(config, "num_key_value_heads", None)
+    return heads // of_keys if of_keys and heads % of_keys == 0 else 1
+
+
+def _same_by_blocks(network: nn.Module, repeats: int) -> bool:
     inputs = together(network, PROBE)
     mask = inputs.arguments["attention_mask"]
     plain = _logits(network, inputs)
-    inputs.arguments["attention_mask"] = GroupMask.of(mask, blocks(PROBE))
+    inputs.arguments["attention_mask"] = GroupMask.of(mask, blocks(PROBE), repeats)
     apart = (_logits(network, inputs) - plain).float().square().mean().sqrt()
     return bool(apart <= CLOSE[plain.dtype] * plain.float().std())
 

@@ -8,6 +8,7 @@ The network's mode is the caller's: dropout is off only in evaluation mode.
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -18,7 +19,6 @@ from torch.nn.utils.rnn import pad_sequence
 from springback.models.adapters import adapted, start_view
 from springback.models.answer_head import Asked, Terms, terms
 from springback.models.groups import Group, cheapest
-from springback.models.packing import Inputs
 from springback.models.readout import Reading, read
 from springback.models.rows import Row, RowPair
 from springback.train.preference.labelled import LabelledLogprobs
@@ -96,7 +96,7 @@ def _rows(
     network: nn.Module, groups: Sequence[Group], needs: AbstractSet[Need], reference: nn.Module | None
 ) -> list[_Row]:
     inputs = cheapest(network, groups)
-    compared = _compared(network, inputs, reference) if "divergence" in needs else None
+    compared = _compared(network, groups, reference) if "divergence" in needs else None
     reading = read(network, inputs.arguments, inputs.wanted)
     rows = [row for group in groups for row in group]
     ids = [token for row in rows for token in row.answer]
@@ -112,13 +112,12 @@ def _split(found: Terms, lengths: list[int]) -> list[_Row]:
 
 
 @torch.no_grad()
-def _compared(network: nn.Module, inputs: Inputs, reference: nn.Module | None) -> Reading:
+def _compared(network: nn.Module, groups: Sequence[Group], reference: nn.Module | None) -> Reading:
     if reference is None or (reference is network and not adapted(network)):
         raise ValueError("the need `divergence` must be given a reference: another network, or one with an adapter")
-    if reference is not network:
+    inputs = cheapest(reference, groups)
+    with start_view(network) if reference is network else nullcontext():
         return read(reference, inputs.arguments, inputs.wanted)
-    with start_view(network):
-        return read(network, inputs.arguments, inputs.wanted)
 
 
 def _sums(rows: Sequence[_Row]) -> Float[Tensor, " row"]:

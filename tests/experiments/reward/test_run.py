@@ -183,9 +183,14 @@ def test_a_reward_model_can_be_trained_on(ran, small, tmp_path):
 def test_bfloat16_trains_masters_and_says_how_far_the_saved_model_is_off(small, tmp_path):
     _, found = run(tmp_path / "run", small, dtype="bfloat16")
     saved = found["accounting", "accounting"]["saved"]
-    assert saved["computed_in"] == "bfloat16"
+    assert saved["trained_in"] == "bfloat16"
     assert 0 < saved["largest_difference"] < 0.2
-    weights = reward_folder.load(str(tmp_path / "run" / "model"), dtype=torch.float32).network.state_dict()
+    model = reward_folder.load(str(tmp_path / "run" / "model"), dtype=torch.float32)
+    rows, stored = pairs(40), found["score", "0"]
+    row = rows[int(stored["where"].rpartition(":")[2]) - 1]
+    again = scores(model, [(row["prompt"], row["chosen"]), (row["prompt"], row["rejected"])])
+    assert stored["scores"] == pytest.approx(again, abs=1e-5)  # measured is what was saved
+    weights = model.network.state_dict()
     assert any(not torch.equal(tensor, tensor.bfloat16().float()) for tensor in weights.values())
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from springback.errors import RefusedError
+from springback.errors import refused
 
 EMBEDDED = "smollm2-135m-instruct"
 
@@ -81,24 +81,24 @@ class Audit:
         _increasing("reverse-sizes", self.reverse_sizes, self.batch)
         for name in ("samples", "pairs", "max_new_tokens", "batch", "rank"):
             if getattr(self, name) < 1:
-                raise _refused(name, f"must be at least 1, got {getattr(self, name)}")
+                raise refused(name, f"must be at least 1, got {getattr(self, name)}")
         if self.learning_rate <= 0 or self.temperature <= 0:
-            raise _refused("learning-rate or temperature", "must be greater than 0")
+            raise refused("learning-rate or temperature", "must be greater than 0")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            raise _refused("seeds", f"must be distinct and at least one, got {self.seeds}")
+            raise refused("seeds", f"must be distinct and at least one, got {self.seeds}")
         for name in ("align_mix", "reverse_mix"):
             if not 0 <= getattr(self, name) <= 100:
-                raise _refused(name, f"is a percentage, got {getattr(self, name)}")
+                raise refused(name, f"is a percentage, got {getattr(self, name)}")
         if self.reversal_data and self.reverse_mix:
-            raise _refused("reverse-mix", "mixes the data's own two sides", "leave --reversal-data or it out")
+            raise refused("reverse-mix", "mixes the data's own two sides", "leave --reversal-data or it out")
         if self.tuner == "full" and self.rank != 8:
-            raise _refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
+            raise refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
         if self.reverse and not self.align:
-            raise _refused(
+            raise refused(
                 "reverse", "needs the wanted examples too", "give --align FILE, or one file of preference pairs"
             )
         if self.tiny and self.base:
-            raise _refused("tiny", "is a model of its own and has no base", "leave --base or --tiny out")
+            raise refused("tiny", "is a model of its own and has no base", "leave --base or --tiny out")
 
     @property
     def trains(self) -> bool:
@@ -118,19 +118,14 @@ PRESETS: dict[str, dict[str, object]] = {
 
 def _increasing(name: str, sizes: tuple[int, ...], batch: int) -> None:
     if not sizes or list(sizes) != sorted(set(sizes)) or sizes[0] < 1:
-        raise _refused(name, f"must be increasing and greater than 0, got {_listed(sizes)}")
+        raise refused(name, f"must be increasing and greater than 0, got {_listed(sizes)}")
     wrong = [size for size in sizes if size % batch]
     if wrong:
         fit = sorted({max(batch, round(size / batch) * batch) for size in sizes})
-        raise _refused(
+        raise refused(
             name, f"must be multiples of the batch of {batch}, {_listed(wrong)} is not", f"--{name} {_listed(fit)}"
         )
 
 
 def _listed(sizes: object) -> str:
     return ",".join(str(size) for size in sizes)  # type: ignore[attr-defined]
-
-
-def _refused(name: str, message: str, do: str | None = None) -> RefusedError:
-    option = f"--{name.replace('_', '-')}"
-    return RefusedError(f"{option} {message}", kind="option", where=option, next=do or f"change {option}")

@@ -20,6 +20,7 @@ from springback.experiments.audit.config import Audit
 from springback.experiments.audit.grid import Grid
 from springback.experiments.audit.sources import Sources
 from springback.fit.memory import BYTES, LIBRARIES, Need, Shape, gib, need
+from springback.models.facts import ModelFacts
 from springback.store.run import Run
 
 TRAINED_TOKENS = 230.0
@@ -71,7 +72,7 @@ class Estimate:
 
 def estimate(config: Audit, grid: Grid, sources: Sources) -> Estimate:
     """From sizes alone; token counts are estimated from bytes."""
-    shape = _shape(sources)
+    shape = shape_of(sources.start)
     prompt, answer = _tokens(sources)
     row = prompt + answer
     memory = reading(shape, config) if not config.trains else need(
@@ -133,8 +134,8 @@ def require_room(expected: Estimate, path: Path, config: Audit) -> None:
         )  # fmt: skip
 
 
-def _shape(sources: Sources) -> Shape:
-    facts = sources.start
+def shape_of(facts: ModelFacts | None) -> Shape:
+    """What the arithmetic needs to know of a model; None is the tiny one."""
     if facts is None:
         return TINY
     return Shape(parameters=facts.parameters, layers=facts.layers, hidden=facts.hidden, vocab=facts.vocab)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from springback.errors import RefusedError
+from springback.errors import refused
 from springback.experiments.audit.config import EMBEDDED, Audit
 from springback.experiments.audit.config import _increasing as increasing  # pyright: ignore[reportPrivateUsage]
 
@@ -67,9 +67,9 @@ class Cycle:
         increasing("realign-sizes", self.realign_sizes, self.batch)
         for name in ("pairs", "neutral"):
             if getattr(self, name) < 2:
-                raise _refused(name, f"must be at least 2, got {getattr(self, name)}", f"raise --{name}")
+                raise refused(name, f"must be at least 2, got {getattr(self, name)}", f"raise --{name}")
         if self.rehearse == "same" and self.realign_sizes[-1] > self.align_sizes[-1]:
-            raise _refused(
+            raise refused(
                 "realign-sizes", f"goes beyond the {self.align_sizes[-1]} rows that stage 2 trains on",
                 "lower it, or take --rehearse new",
             )  # fmt: skip
@@ -92,8 +92,3 @@ PRESETS: dict[str, dict[str, object]] = {
              "batch": 4, "samples": 8, "pairs": 12, "neutral": 12, "max_new_tokens": 12, "learning_rate": 1e-3,
              "dtype": "float32", "device": "cpu"},
 }  # fmt: skip
-
-
-def _refused(name: str, message: str, do: str) -> RefusedError:
-    option = f"--{name}"
-    return RefusedError(f"{option} {message}", kind="option", where=option, next=do)

@@ -4,10 +4,9 @@ from statistics import fmean
 from typing import Any
 
 from springback.data.records import Example
-from springback.experiments.audit.estimate import BYTES_A_TOKEN, Estimate
+from springback.experiments.audit.estimate import BYTES_A_TOKEN, Estimate, shape_of
 from springback.experiments.audit.estimate import _dtype as dtype_of  # pyright: ignore[reportPrivateUsage]
 from springback.experiments.audit.estimate import _seconds as seconds_of  # pyright: ignore[reportPrivateUsage]
-from springback.experiments.audit.estimate import _shape as shape_of  # pyright: ignore[reportPrivateUsage]
 from springback.experiments.audit.estimate import _tokens as tokens_of  # pyright: ignore[reportPrivateUsage]
 from springback.experiments.cycle.chain import Course
 from springback.experiments.cycle.config import Cycle
@@ -19,7 +18,7 @@ from springback.store.run import Run
 
 def estimate(config: Cycle, course: Course, sources: Sources) -> Estimate:
     """From sizes alone; token counts are estimated from bytes."""
-    audit, shape = config.audit(), shape_of(sources.audit)
+    audit, shape = config.audit(), shape_of(sources.audit.start)
     prompt, answer = tokens_of(sources.audit)
     text = _text_tokens(sources)
     row, scored = max(prompt + answer, text), max(answer, text)
@@ -67,7 +66,7 @@ def _text_tokens(sources: Sources) -> float:
 
 def _disk(config: Cycle, course: Course, sources: Sources) -> int:
     """fp32 masters of the start and of each stage's end of one seed, one more while it is written; records."""
-    shape = shape_of(sources.audit)
+    shape = shape_of(sources.audit.start)
     size = 4 * shape.parameters if config.tuner == "full" else 64 * config.rank * shape.hidden * shape.layers
     kept = len(course.origins()) // len(course.seeds)
     return (kept + 2) * size + 500_000 * len(list(course.points()))

@@ -9,9 +9,9 @@ from springback.experiments.audit.estimate import (
     BYTES_A_TOKEN,
     READ_TOKENS,
     REFERENCE,
-    TINY,
     TRAINED_TOKENS,
     Estimate,
+    shape_of,
 )
 from springback.experiments.entangle.config import Entangle
 from springback.experiments.entangle.sources import Sources, batches
@@ -27,7 +27,7 @@ WAYS = 3.0
 
 def estimate(config: Entangle, sources: Sources) -> Estimate:
     """From sizes alone; token counts are estimated from bytes."""
-    shape, size = _shape(sources), BYTES["float64" if config.dtype == "float64" else "float32"]
+    shape, size = shape_of(sources.model), BYTES["float64" if config.dtype == "float64" else "float32"]
     moving = shape.parameters if config.tuner == "full" else adapter_parameters(shape, config.rank)
     longest = max(_tokens(config, pair) for pair in sources.pairs)
     memory = Need(
@@ -93,13 +93,6 @@ def _tokens(config: Entangle, pair: Choice) -> float:
     a_token = 1.0 if config.tiny else BYTES_A_TOKEN
     prompt = sum(len(turn.content.encode()) for turn in pair.prompt)
     return (prompt + max(len(pair.chosen.encode()), len(pair.rejected.encode()))) / a_token + 12
-
-
-def _shape(sources: Sources) -> Shape:
-    facts = sources.model
-    if facts is None:
-        return TINY
-    return Shape(parameters=facts.parameters, layers=facts.layers, hidden=facts.hidden, vocab=facts.vocab)
 
 
 def _rows(sources: Sources) -> dict[str, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from springback.data.scores import Rule
-from springback.errors import RefusedError
+from springback.errors import refused
 from springback.experiments.audit.config import EMBEDDED, Audit
 
 Way = Literal["auto", "precomputed", "adapter_off", "model"]
@@ -175,8 +175,9 @@ def _defaults(asked: Prefer) -> dict[str, Any]:
 
 
 def _check(found: dict[str, Any]) -> None:
-    least = {"read_pairs": 2, "read_every": 1, "epochs": 1, "steps": 1, "batch": 1, "accumulate": 1, "rank": 1,
-             "read_products": 0, "max_length": 2, "max_new_tokens": 1, "samples": 1, "checkpoint_every": 1, "warmup_steps": 0}  # fmt: skip
+    least = {"read_pairs": 2, "read_every": 1, "read_products": 0, "epochs": 1, "steps": 1, "batch": 1, "accumulate": 1,
+             "rank": 1, "max_length": 2, "max_new_tokens": 1, "samples": 1, "checkpoint_every": 1,
+             "warmup_steps": 0}  # fmt: skip
     for name, fewest in least.items():
         if found[name] is not None and found[name] < fewest:
             raise refused(name, f"must be at least {fewest}, got {found[name]}")
@@ -190,9 +191,3 @@ def _check(found: dict[str, Any]) -> None:
         raise refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
     if found["tiny"] and found["model"] != EMBEDDED:
         raise refused("tiny", "is a model of its own", "leave --model or --tiny out")
-
-
-def refused(name: str, message: str, do: str | None = None) -> RefusedError:
-    """An option that cannot hold."""
-    option = f"--{name.replace('_', '-')}"
-    return RefusedError(f"{option} {message}", kind="option", where=option, next=do or f"change {option}")

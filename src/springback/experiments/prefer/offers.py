@@ -4,8 +4,8 @@ from collections.abc import Set as AbstractSet
 from typing import Any, Final, Literal
 
 from springback.data.preferences import Offer
-from springback.errors import RefusedError
-from springback.experiments.prefer.config import Design, refused
+from springback.errors import RefusedError, refused
+from springback.experiments.prefer.config import Design
 
 Resolved = Literal["none", "precomputed", "adapter_off", "model"]
 SERVES: Final[dict[Offer, frozenset[Offer]]] = {

@@ -8,7 +8,14 @@ from typing import Any
 
 from springback.data.choices import Choice, Ranking, Row
 from springback.data.records import Prompt
-from springback.experiments.audit.estimate import BYTES_A_TOKEN, READ_TOKENS, REFERENCE, TINY, TRAINED_TOKENS, Estimate
+from springback.experiments.audit.estimate import (
+    BYTES_A_TOKEN,
+    READ_TOKENS,
+    REFERENCE,
+    TRAINED_TOKENS,
+    Estimate,
+    shape_of,
+)
 from springback.experiments.prefer.config import Design
 from springback.experiments.prefer.offers import Resolved
 from springback.experiments.prefer.sources import Sources
@@ -25,7 +32,7 @@ LOGITS = 128 * 2**20
 
 def estimate(design: Design, sources: Sources, way: Resolved) -> Estimate:
     """From sizes alone; token counts are estimated from bytes."""
-    shape, dtype = _shape(sources), design.dtype if design.dtype != "auto" else "bfloat16"
+    shape, dtype = shape_of(sources.model), design.dtype if design.dtype != "auto" else "bfloat16"
     prompt, answers = _tokens(design, sources.train)
     micro = -(-design.batch // design.accumulate)
     memory = need(
@@ -69,13 +76,6 @@ def sentence(expected: Estimate) -> str:
         f"out; about {expected.seconds / 60:.1f} min, {gib(expected.memory.total)} GiB of memory, "
         f"{expected.disk_bytes / 1e6:.0f} MB of disk while it runs"
     )
-
-
-def _shape(sources: Sources) -> Shape:
-    facts = sources.model
-    if facts is None:
-        return TINY
-    return Shape(parameters=facts.parameters, layers=facts.layers, hidden=facts.hidden, vocab=facts.vocab)
 
 
 def _tokens(design: Design, rows: Sequence[Row]) -> tuple[float, float]:

@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from springback.errors import refused
 from springback.experiments.audit.config import EMBEDDED
 from springback.experiments.audit.estimate import Estimate, require_room
 from springback.experiments.audit.progress import Progress
 from springback.experiments.audit.run import announce
 from springback.experiments.prefer import offers, plan
-from springback.experiments.prefer.config import Design, refused
+from springback.experiments.prefer.config import Design
 from springback.experiments.prefer.finish import finish, save_failed
 from springback.experiments.prefer.sources import Sources, data_of, gather, identity
 from springback.experiments.prefer.walk import walk

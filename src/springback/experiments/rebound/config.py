@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from itertools import product
 from typing import Any
 
-from springback.errors import RefusedError
+from springback.errors import refused
 from springback.experiments.audit.config import Audit
 from springback.store.options import rejoined
 
@@ -54,15 +54,15 @@ class Axes:
         for name in ("align_methods", "methods"):
             object.__setattr__(self, name, rejoined(getattr(self, name)))
         if not 0 < self.tolerance < math.inf:
-            raise _refused("tolerance", f"must be greater than 0, got {self.tolerance}", "--tolerance 0.01")
+            raise refused("tolerance", f"must be greater than 0, got {self.tolerance}", "--tolerance 0.01")
         for name, values in self.given().items():
             meant = [tuner_of(value) for value in values] if name == "tuners" else values
             _once(name, meant, values)
         for name in ("align_mixes", "reverse_mixes"):
             if wrong := [percent for percent in getattr(self, name) if not 0 <= percent <= 100]:
-                raise _refused(name, f"are percentages, got {wrong[0]}", "give numbers from 0 to 100")
+                raise refused(name, f"are percentages, got {wrong[0]}", "give numbers from 0 to 100")
         if wrong := [tokens for tokens in self.pretraining_tokens if not 0 < tokens < math.inf]:
-            raise _refused("pretraining-tokens", f"must be greater than 0, got {wrong[0]}", "count the tokens")
+            raise refused("pretraining-tokens", f"must be greater than 0, got {wrong[0]}", "count the tokens")
 
     def given(self) -> dict[str, tuple[Any, ...]]:
         """Every axis of labels, data and ways of tuning, empty where it was left open."""
@@ -85,7 +85,7 @@ def sweeps(models: tuple[str, ...], axes: Axes, audit: Audit) -> tuple[Sweep, ..
     _unambiguous(models, axes, audit)
     known = axes.pretraining_tokens
     if known and len(known) != len(models):
-        raise _refused(
+        raise refused(
             "pretraining-tokens", f"needs one number for each of {len(models)} models, got {len(known)}", "give all"
         )
     tokens = dict(zip(models, known, strict=False))
@@ -104,7 +104,7 @@ def tuner_of(text: str) -> tuple[str, int]:
         return "full", RANK
     if name == "lora" and (not colon or (rank.isdecimal() and int(rank) > 0)):
         return "lora", int(rank or RANK)
-    raise _refused("tuners", f"knows full and lora:RANK, not {text}", "--tuners full,lora:8")
+    raise refused("tuners", f"knows full and lora:RANK, not {text}", "--tuners full,lora:8")
 
 
 def asked(models: tuple[str, ...], axes: Axes, audit: Audit) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def _unambiguous(models: tuple[str, ...], axes: Axes, audit: Audit) -> None:
     for axis, values in axes.given().items():
         for option in OWN[axis] if values else ():
             if getattr(audit, option) != default(option):
-                raise _refused(axis, f"and --{option.replace('_', '-')} were both given", "give one of the two")
+                raise refused(axis, f"and --{option.replace('_', '-')} were both given", "give one of the two")
 
 
 def _options(models: tuple[str, ...], axes: Axes, audit: Audit) -> dict[str, tuple[Any, ...]]:
@@ -152,7 +152,7 @@ def _audit(audit: Audit, chosen: dict[str, Any]) -> Audit:
 
 def _once(name: str, meant: Sequence[Any], values: Sequence[Any]) -> None:
     if len(set(meant)) < len(meant):
-        raise _refused(name, f"names something twice: {', '.join(map(str, values))}", "name each once")
+        raise refused(name, f"names something twice: {', '.join(map(str, values))}", "name each once")
 
 
 def _name(index: int, varied: dict[str, Any]) -> str:
@@ -160,8 +160,3 @@ def _name(index: int, varied: dict[str, Any]) -> str:
     words = [f"{CALLED.get(name, name)}-{value}" for name, value in varied.items()]
     slug = re.sub(r"(?:[^A-Za-z0-9.]|\.(?![A-Za-z0-9]))+", "-", "-".join(words)).strip("-.")
     return f"{index:02}-{slug}"[:80].rstrip("-.") if slug else f"{index:02}"
-
-
-def _refused(name: str, message: str, do: str) -> RefusedError:
-    option = f"--{name.replace('_', '-')}"
-    return RefusedError(f"{option} {message}", kind="option", where=option, next=do)

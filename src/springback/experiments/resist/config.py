@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from springback.errors import RefusedError
+from springback.errors import refused
 from springback.experiments.audit.config import EMBEDDED, Audit
 
 Role = Literal["forward", "inverse", "placebo"]
@@ -151,26 +151,21 @@ def _positive(found: dict[str, Any]) -> None:
              "rank": 1}  # fmt: skip
     for name, fewest in least.items():
         if found.get(name, fewest) < fewest:
-            raise _refused(name, f"must be at least {fewest}, got {found[name]}")
+            raise refused(name, f"must be at least {fewest}, got {found[name]}")
 
 
 def _check(design: Design) -> None:
     for name in ("slice_size", "samples"):
         if getattr(design, name) % design.batch:
             fit = max(design.batch, round(getattr(design, name) / design.batch) * design.batch)
-            raise _refused(
+            raise refused(
                 name, f"must be a multiple of the batch of {design.batch}", f"--{name.replace('_', '-')} {fit}"
             )
     if not design.learning_rate > 0:
-        raise _refused("learning_rate", "must be greater than 0")
+        raise refused("learning_rate", "must be greater than 0")
     if not design.seeds or len(set(design.seeds)) != len(design.seeds):
-        raise _refused("seeds", f"must be distinct and at least one, got {design.seeds}")
+        raise refused("seeds", f"must be distinct and at least one, got {design.seeds}")
     if design.tuner == "full" and design.rank != 8:
-        raise _refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
+        raise refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
     if design.tiny and design.model != EMBEDDED:
-        raise _refused("tiny", "is a model of its own", "leave --model or --tiny out")
-
-
-def _refused(name: str, message: str, do: str | None = None) -> RefusedError:
-    option = f"--{name.replace('_', '-')}"
-    return RefusedError(f"{option} {message}", kind="option", where=option, next=do or f"change {option}")
+        raise refused("tiny", "is a model of its own", "leave --model or --tiny out")

@@ -8,9 +8,9 @@ from springback.experiments.audit.estimate import (
     BYTES_A_TOKEN,
     READ_TOKENS,
     REFERENCE,
-    TINY,
     TRAINED_TOKENS,
     Estimate,
+    shape_of,
 )
 from springback.experiments.resist.config import Design
 from springback.experiments.resist.sources import Sources
@@ -21,7 +21,7 @@ from springback.store.run import Run
 
 def estimate(design: Design, sources: Sources) -> Estimate:
     """From sizes alone; token counts are estimated from bytes."""
-    shape, dtype = _shape(sources), design.dtype if design.dtype != "auto" else "bfloat16"
+    shape, dtype = shape_of(sources.model), design.dtype if design.dtype != "auto" else "bfloat16"
     prompt, answer = _tokens(design, sources)
     answer_most = max(answer, design.max_new_tokens)
     memory = need(
@@ -60,13 +60,6 @@ def sentence(expected: Estimate) -> str:
         f"{expected.seconds / 60:.1f} min, {gib(expected.memory.total)} GiB of memory, "
         f"{expected.disk_bytes / 1e6:.0f} MB of disk while it runs"
     )
-
-
-def _shape(sources: Sources) -> Shape:
-    facts = sources.model
-    if facts is None:
-        return TINY
-    return Shape(parameters=facts.parameters, layers=facts.layers, hidden=facts.hidden, vocab=facts.vocab)
 
 
 def _tokens(design: Design, sources: Sources) -> tuple[float, float]:

@@ -8,9 +8,9 @@ from springback.experiments.audit.estimate import (
     BYTES_A_TOKEN,
     READ_TOKENS,
     REFERENCE,
-    TINY,
     TRAINED_TOKENS,
     Estimate,
+    shape_of,
 )
 from springback.experiments.reward.config import Design
 from springback.experiments.reward.sources import Ordered, Sources
@@ -19,7 +19,7 @@ from springback.fit.memory import BYTES, Shape, gib, need
 
 def estimate(design: Design, sources: Sources) -> Estimate:
     """From sizes alone; token counts are estimated from bytes. A prompt counts once, however many answers it has."""
-    shape, dtype = _shape(sources), design.dtype if design.dtype != "auto" else "bfloat16"
+    shape, dtype = shape_of(sources.model), design.dtype if design.dtype != "auto" else "bfloat16"
     tokens = _tokens(design, sources.training)
     memory = need(
         shape, tuner=design.tuner, dtype=dtype, rank=design.rank, accumulate=design.accumulate, start_copy=False,
@@ -46,13 +46,6 @@ def stated(design: Design, sources: Sources, expected: Estimate) -> dict[str, An
         "steps": steps, "readings": list(design.readings(steps)), "checkpoints": list(design.checkpoints(steps)),
         "estimate": expected.json(), "stamp": "a random model: the figures mean nothing" if design.tiny else None,
     }  # fmt: skip
-
-
-def _shape(sources: Sources) -> Shape:
-    facts = sources.model
-    if facts is None:
-        return TINY
-    return Shape(parameters=facts.parameters, layers=facts.layers, hidden=facts.hidden, vocab=facts.vocab)
 
 
 def _tokens(design: Design, rows: tuple[Ordered, ...]) -> float:

@@ -85,11 +85,11 @@ class Trainer:
         """Make weights and moments durable, as those after so many steps."""
         checkpoint.save(self.folder / LAST, self.update.state(), {"step": step})
 
-    def read(self, rows: Sequence[Ranked]) -> list[dict[str, Any]]:
-        """`scores`, `relevance` and `tokens` of each row's answers, as the model stands."""
+    def read(self, rows: Sequence[Ranked], saved: RewardModel | None = None) -> list[dict[str, Any]]:
+        """`scores`, `relevance` and `tokens` of each row's answers, as the model stands, or by the saved one."""
         flat = [row for each in rows for row in each.rows]
         self.work["answers_read"] += len(flat)
-        found = iter(scores_of_rows(self.model, flat))
+        found = iter(scores_of_rows(saved or self.model, flat))
         return [
             {"scores": [next(found) for _ in each.rows], "relevance": list(each.relevance),
              "tokens": [len(row.answer) for row in each.rows]}

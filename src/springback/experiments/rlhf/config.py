@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from springback.errors import RefusedError
+from springback.errors import refused
 from springback.experiments.audit.config import EMBEDDED
 
 Truncated = Literal["keep", "drop"]
@@ -181,9 +181,3 @@ def _check(design: Design) -> None:
         raise refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
     if design.tiny and design.model != EMBEDDED:
         raise refused("tiny", "is a model of its own", "leave --model or --tiny out")
-
-
-def refused(name: str, message: str, do: str | None = None) -> RefusedError:
-    """A refusal that names an option."""
-    option = f"--{name.replace('_', '-')}"
-    return RefusedError(f"{option} {message}", kind="option", where=option, next=do or f"change {option}")

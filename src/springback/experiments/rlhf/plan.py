@@ -8,14 +8,14 @@ from springback.experiments.audit.estimate import (
     BYTES_A_TOKEN,
     READ_TOKENS,
     REFERENCE,
-    TINY,
     TRAINED_TOKENS,
     Estimate,
+    shape_of,
 )
 from springback.experiments.rlhf.alarm import THRESHOLDS
 from springback.experiments.rlhf.config import Design
 from springback.experiments.rlhf.sources import Sources
-from springback.fit.memory import Shape, gib, need
+from springback.fit.memory import gib, need
 from springback.store.run import Run
 
 WRITTEN_TOKENS = 60.0
@@ -24,7 +24,7 @@ WRITTEN_TOKENS = 60.0
 
 def estimate(design: Design, sources: Sources) -> Estimate:
     """From sizes alone; token counts are estimated from bytes, every answer counts as of the longest length."""
-    shape, dtype = _shape(sources), design.dtype if design.dtype != "auto" else "bfloat16"
+    shape, dtype = shape_of(sources.model), design.dtype if design.dtype != "auto" else "bfloat16"
     prompt = _prompt_tokens(design, sources)
     memory = need(
         shape, tuner=design.tuner, dtype=dtype, rank=design.rank, accumulate=2 if design.batch > design.at_once else 1,
@@ -63,20 +63,13 @@ def sentence(expected: Estimate) -> str:
     )
 
 
-def _shape(sources: Sources) -> Shape:
-    facts = sources.model
-    if facts is None:
-        return TINY
-    return Shape(parameters=facts.parameters, layers=facts.layers, hidden=facts.hidden, vocab=facts.vocab)
-
-
 def _prompt_tokens(design: Design, sources: Sources) -> float:
     a_token = 1.0 if design.tiny else BYTES_A_TOKEN
     return 12 + fmean(sum(len(turn.content.encode()) for turn in row.prompt) for row in sources.file.rows) / a_token
 
 
 def _seconds(design: Design, sources: Sources, prompt: float) -> dict[str, float]:
-    shape = _shape(sources)
+    shape = shape_of(sources.model)
     cores = max(1, min(os.cpu_count() or 1, 8))
     scale = shape.parameters / REFERENCE * (2 / cores) * (2 if design.dtype == "float32" else 1)
     written = design.batch * design.max_new_tokens

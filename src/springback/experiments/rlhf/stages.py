@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from springback.errors import refused
 from springback.experiments.audit.run import announce
 from springback.experiments.rlhf.adversary import against
-from springback.experiments.rlhf.config import MOST_HELD_OUT, Design, Rlhf, refused, settled
+from springback.experiments.rlhf.config import MOST_HELD_OUT, Design, Rlhf, settled
 from springback.experiments.rlhf.outcome import MODEL
 from springback.experiments.rlhf.run import PAPERS, as_audit, run_rlhf
 from springback.experiments.rlhf.staged_files import Files, Split, split

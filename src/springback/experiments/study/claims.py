@@ -7,7 +7,7 @@ is told in `readings.decided`. Torch-free.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from springback.stats.measured import Measured
 from springback.stats.unpaired import difference
 
 Body = dict[str, Any]
+Bodies = Mapping[str, Mapping[str, Any]]
 SAME: Final = 0.95
 """Least share of equal signs after the first step for losses to count as one."""
 RULES: Final[Mapping[str, str]] = {
@@ -49,8 +50,7 @@ class Test:
 
 
 def claims(
-    groups: Mapping[str, Group], diagnoses: Mapping[str, Mapping[str, Any]], predictions: Mapping[str, Mapping[str, Any]],
-    table: Mapping[str, Mapping[str, Any]],
+    groups: Mapping[str, Group], diagnoses: Bodies, predictions: Bodies, table: Bodies
 ) -> Iterator[tuple[str, Body]]:  # fmt: skip
     """(name, body) of every claim, in the order of `RULES`; one that this study cannot test says so."""
     directional = {name: list(made(groups)) for name, made in DIRECTIONS.items()}
@@ -151,12 +151,12 @@ def _same(one: Group, other: Group) -> Body:
     return wilson(np.mean(equal, axis=0).mean(axis=0).tolist()).json()
 
 
-def _cosine(diagnoses: Mapping[str, Mapping[str, Any]]) -> Body:
+def _cosine(diagnoses: Bodies) -> Body:
     """Differences between neighbours; with LoRA those of the first seed."""
     known = {body["data"]: Measured.of(body["cosine"]) for body in reversed(list(diagnoses.values()))}
     named = [name for name in CONTROLLED if name in known and known[name].measured]
     found = [(f"{more} − {less}", difference(known[more], known[less]))
-             for less, more in zip(named, named[1:], strict=False)]  # fmt: skip
+             for less, more in pairwise(named)]  # fmt: skip
     if not found:
         return {"outcome": "not_tested", "tests": [], "sentence": "Not tested: fewer than two controlled data sets."}
     above = [each.low is not None and each.low > 0 for _, each in found]
@@ -167,8 +167,8 @@ def _cosine(diagnoses: Mapping[str, Mapping[str, Any]]) -> Body:
     return {"outcome": outcome, "tests": tests, "sentence": f"{WORDS[outcome]}: mean cosine {told}."}
 
 
-def _condition(table: Mapping[str, Mapping[str, Any]]) -> Body:
-    """Over the rows that were predicted and decided; beside it what always saying the more frequent side would reach."""
+def _condition(table: Bodies) -> Body:
+    """Over the predicted and decided rows; beside it what always saying the more frequent side would reach."""
     rows = [row for row in table.values() if row["came_true"] in ("yes", "no")]
     if not rows:
         return {"outcome": "not_tested", "tests": [], "sentence": "Not tested: no predicted row was decided."}

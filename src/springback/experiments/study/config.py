@@ -1,11 +1,10 @@
 """What the study is asked: axes, and each combination a preference training of its own. Torch-free."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from springback.errors import RefusedError
+from springback.errors import refused
 from springback.experiments.audit.config import EMBEDDED
 from springback.experiments.prefer.config import Design, Prefer, settled
 from springback.store.options import rejoined
@@ -21,7 +20,7 @@ class Study:
     """The axes, and the options that all trainings share. Field docstrings are the help of the command line."""
 
     data: tuple[str, ...] = (*CONTROLLED, FILM)
-    """one_token, short_suffix, long_suffix (made: both answers agree in all tokens but one), film, or files of pairs."""
+    """one_token, short_suffix, long_suffix (made: all tokens but one agree), film, or files of pairs."""
     losses: tuple[str, ...] = ("dpo", "ipo", "hinge", "simpo", "dpop", "dpo_shift")
     """Losses of pairs; the first one is what cures stand before. Spelled as --loss of `springback prefer`."""
     cures: tuple[str, ...] = (NONE, "normalised", "normalised:inner=adam", "calibrated", "anchor", "differing")
@@ -74,9 +73,7 @@ class Study:
 
     def combinations(self) -> "tuple[Combination, ...]":
         """Every training, in the order in which they are taken: the first seed of everything first."""
-        found = [
-            (seed, data, loss, cure) for seed in self.seeds for data in self.data for loss, cure in self.methods()
-        ]
+        found = [(seed, data, loss, cure) for seed in self.seeds for data in self.data for loss, cure in self.methods()]
         return tuple(
             Combination(name_of(index, data, loss, cure, seed), data, loss, cure, seed)
             for index, (seed, data, loss, cure) in enumerate(found)
@@ -133,12 +130,6 @@ def name_of(index: int, data: str, loss: str, cure: str, seed: int) -> str:
     """A directory's name: the place in the study, then what it is."""
     slug = re.sub(r"[^A-Za-z0-9._]+", "-", f"{data.rpartition('/')[2]}-{loss}-{cure}").strip("-.")
     return f"{index:03}-{slug[:60].rstrip('-.')}-seed{seed}"
-
-
-def refused(name: str, message: str, do: str | None = None) -> RefusedError:
-    """An option that cannot hold."""
-    option = f"--{name.replace('_', '-')}"
-    return RefusedError(f"{option} {message}", kind="option", where=option, next=do or f"change {option}")
 
 
 PRESETS: Final[dict[str, dict[str, object]]] = {

@@ -84,11 +84,13 @@ def candidates(name: str, seed: int) -> Iterator[Choice]:
     every = list(product(THINGS.split(), FRAMES, JUDGEMENTS))
     order = sorted(range(len(every)), key=lambda place: drawn(seed, place))
     for rank, place in enumerate(order):
-        question, suffix = (
-            of[int(drawn(seed, place, which), 16) % len(of)]
-            for which, of in enumerate((QUESTIONS, SUFFIXES[name]), start=1)
-        )
+        question = QUESTIONS[_hashed(seed, place, 1) % len(QUESTIONS)]
+        suffix = SUFFIXES[name][_hashed(seed, place, 2) % len(SUFFIXES[name])]
         yield _pair(f"{name}:{place + 1}", _remark(*every[place], praise=rank % 2 == 0), question, suffix)
+
+
+def _hashed(*numbers: int) -> int:
+    return int(drawn(*numbers), 16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from springback.data.choices import Choice
 from springback.data.ledger import Ledger
 from springback.data.preferences import Preferences, as_pairs, built_in, read_preferences
 from springback.data.records import plain, said
-from springback.errors import RefusedError
-from springback.experiments.study.config import CONTROLLED, FILM, Study, refused
+from springback.errors import RefusedError, refused
+from springback.experiments.study.config import CONTROLLED, FILM, Study
 from springback.experiments.study.controlled import Answers, made
 from springback.store.provenance import sha256_of_text
 
@@ -91,7 +91,7 @@ def _file(name: str) -> Preferences:
 def _dealt(
     name: str, rows: Sequence[Choice], config: Study
 ) -> tuple[tuple[Choice, ...], tuple[Choice, ...]]:  # fmt: skip
-    """So many training pairs from the front, so many held-out ones from the end; a small set is shared in proportion."""
+    """Training pairs from the front, held-out ones from the end; a small set is shared in proportion."""
     held = min(config.held_out, len(rows) * config.held_out // (config.pairs + config.held_out))
     measured = {_key(row) for row in rows[len(rows) - held :]}
     train = [row for row in rows[: len(rows) - held] if _key(row) not in measured][: config.pairs]
@@ -114,7 +114,5 @@ def _row(row: Choice) -> dict[str, Any]:
     return {"prompt": prompt, "chosen": row.chosen, "rejected": row.rejected}
 
 
-def _range(tokens: Sequence[int]) -> dict[str, float] | None:
+def _range(tokens: Sequence[int]) -> dict[str, int | float] | None:
     return {"least": min(tokens), "mean": sum(tokens) / len(tokens), "most": max(tokens)} if tokens else None
-
-

@@ -59,6 +59,16 @@ class Start:
             "rejected_tokens": [pair.tokens[1] for pair in found.pairs],
         }}  # fmt: skip
 
+    def facts(self) -> dict[str, Any]:
+        """What `run.json` says of the model."""
+        told = ("name", "origin", "weights_sha256", "template_sha256", "licence", "context", "notes")
+        model = self.model(self.config.seeds[0])
+        return {name: getattr(model, name) for name in told} | {"tuner": self.config.tuner}
+
+    def release(self) -> None:
+        """Free the model before others are loaded."""
+        self._model = None
+
     def _loaded(self, seed: int) -> LanguageModel:
         config, audit = self.config, self.design.audit()
         if config.tiny:

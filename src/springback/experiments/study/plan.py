@@ -1,9 +1,10 @@
-"""What the study will take, before anything is spent: that of one training of each data set, times how many. Torch-free."""
+"""What the study will take, before anything is spent: one training of each data set, times how many. Torch-free."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from springback.experiments.audit.estimate import Estimate
+from springback.experiments.prefer.plan import sentence
 from springback.experiments.study.claims import RULES
 from springback.experiments.study.config import Study
 from springback.experiments.study.readings import LEVEL, SEEDS
@@ -14,8 +15,12 @@ LOADING = 6.0
 
 def seconds(config: Study, expected: Mapping[str, Estimate]) -> float:
     """Of all trainings, one after another."""
-    many = len(config.seeds) * len(config.methods())
-    return sum(many * (each.seconds + (0 if config.tiny else LOADING)) for each in expected.values())
+    return len(config.seeds) * len(config.methods()) * sum(_each(config, each) for each in expected.values())
+
+
+def _each(config: Study, expected: Estimate) -> float:
+    work = sum(expected.units[kind] * expected.seconds_each[kind] for kind in expected.units)
+    return work + (0.5 if config.tiny else LOADING)
 
 
 def stated(config: Study, expected: Mapping[str, Estimate]) -> dict[str, Any]:
@@ -40,4 +45,8 @@ def lines(config: Study, expected: Mapping[str, Estimate]) -> list[str]:
         f"plan: {len(found['trainings'])} trainings ({len(config.data)} data sets × {len(config.methods())} methods × "
         f"{len(config.seeds)} seeds, {found['grid']}), about {found['seconds'] / 60:.1f} min"
     )
-    return [first, *(f"  {name}: {each.sentence()}" for name, each in expected.items())]
+    return [first, *(_line(config, name, each) for name, each in expected.items())]
+
+
+def _line(config: Study, name: str, expected: Estimate) -> str:
+    return f"  {name}: {_each(config, expected):.0f} s a training; {sentence(expected).removeprefix('plan: ')}"

@@ -1,9 +1,9 @@
 """What the general condition says of each pair under a loss and a cure, from stored inner products: no network.
 
-    chosen falls  ⇔  d_w ww < d_l wl          rejected rises  ⇔  d_w wl > d_l ll          (policy = reference: the start)
+    chosen falls  ⇔  d_w ww < d_l wl          rejected rises  ⇔  d_w wl > d_l ll          (at the start)
 
-It speaks of a step of plain descent on the pair alone. The trainings are Adam's, in batches; how far it carries there is
-what the study measures.
+It speaks of a step of plain descent on the pair alone. The trainings are Adam's, in batches; how far it carries there
+is what the study measures.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,10 +22,13 @@ from springback.train.cures.choose import cure_named
 from springback.train.cures.normalised import Normalised
 from springback.train.entanglement import Grams, Weights
 from springback.train.preference.choose import loss_named
+from springback.train.preference.method import Law, Method
+from springback.train.preference.own import Own
 from springback.train.preference.pairs import Both, PairLogprobs
 
 TOKENS: Final = "it weighs tokens, so other gradients count than those of whole answers"
 COLLISION: Final = "it needs Σ π² of every token, which is not stored"
+LAW: Final[Law] = "only the margin matters"
 ADAM: Final = "in Adam's norms; its first step is the Euclidean one, which is predicted"
 LATER: Final = "one ratio, from the mean norms of all pairs; its first step is not calibrated yet"
 
@@ -37,12 +40,13 @@ def predicted(loss: str, cure: str, columns: Mapping[str, list[float]], *, batch
     if why is None and pulls.asked(method, named=loss).collision:
         why = COLLISION
     change, note = _cure(cure, method)
+    told = {"margin_only": isinstance(method, Method) and not isinstance(method, Own) and LAW not in method.breaks}
     if why is not None or change is None:
-        return {"why": why or note, "same_pull": None}
+        return {"why": why or note, "same_pull": None, **told}
     pull = change(_pulls(method, loss, columns, batch), _numbers(columns))
     chosen, rejected = pull.changes(_numbers(columns))
     return {
-        "why": None, "note": note, "d_w": pull.chosen.tolist(), "d_l": pull.rejected.tolist(),
+        **told, "why": None, "note": note, "d_w": pull.chosen.tolist(), "d_l": pull.rejected.tolist(),
         "same_pull": bool((pull.chosen == pull.rejected).all()),
         "changes": {"chosen": chosen.tolist(), "rejected": rejected.tolist()},
         "chosen_falls": share(chosen < 0, over="pairs").json(),

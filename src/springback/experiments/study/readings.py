@@ -72,12 +72,10 @@ def p_of(values: Values) -> float:
 
 
 def decided(values: Values, p: float | None) -> int:
-    """+1 or −1 where the corrected p is below .05 and, with three seeds or more, their interval is clear of 0; else 0."""
+    """±1 where the corrected p is below .05 and, with three seeds or more, their interval is clear of 0; else 0."""
     if p is None or p >= LEVEL:
         return 0
     found = measured(values)
     if len(values) >= SEEDS and not found.excludes(0.0):
         return 0
     return int(np.sign(values.mean()))
-
-

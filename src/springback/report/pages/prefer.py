@@ -31,8 +31,15 @@ def sheet(records: Records, meta: Mapping[str, Any]) -> Sheet:
         lead=_lead(records),
         label=LABELS.get(str(verdict.get("label")), ""),
         record="verdict:verdict",
-        sections=(_both(records), _margin(records), *products(records), _probes(records), _end(records),
-                  steps(records), _data(records)),
+        sections=(
+            _both(records),
+            _margin(records),
+            *products(records),
+            _probes(records),
+            _end(records),
+            steps(records),
+            _data(records),
+        ),
         kinds=("verdict", "warning", "accounting", "ledger", "data", "entanglement", "reading", "step"),
     )
 

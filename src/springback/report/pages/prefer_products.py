@@ -35,11 +35,7 @@ def products(records: Records) -> tuple[Section, ...]:
 def _chart(
     found: list[tuple[str, Body]], drawn: tuple[tuple[str, str, str], ...], caption: str, title: str, level: float
 ) -> Chart:
-    series = tuple(
-        Series(
-            role, tuple(Spot(body["step"], value(body[name], f"entanglement:{key}")) for key, body in found), words
-        )  # fmt: skip
-        for name, role, words in drawn
-    )
+    spots = lambda name: tuple(Spot(body["step"], value(body[name], f"entanglement:{key}")) for key, body in found)
+    series = tuple(Series(role, spots(name), words) for name, role, words in drawn)
     shown = Lines(caption, series, Axis("optimiser steps"), Axis(title, include=(level,)), level=level)
     return Chart(lines(shown), f"{caption}.", "Bands: 95 % over pairs.")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from springback.report.evidence import Records
-from springback.report.pages import cycle, entangle, prefer, rebound, resist, reward, rlhf, theory, toy
+from springback.report.pages import cycle, entangle, prefer, rebound, resist, reward, rlhf, study, theory, toy
 from springback.report.pages.sheet import Sheet
 
 PAGES: Final[Mapping[str, Callable[[Records, Mapping[str, Any]], Sheet]]] = {
@@ -15,6 +15,7 @@ PAGES: Final[Mapping[str, Callable[[Records, Mapping[str, Any]], Sheet]]] = {
     "resist": resist.sheet,
     "reward": reward.sheet,
     "rlhf": rlhf.sheet,
+    "study": study.sheet,
     "theory": theory.sheet,
     "toy": toy.sheet,
 }
