@@ -7,11 +7,11 @@
 
 `defaults`: TRL as it comes (gradient checkpointing, the reference asked in every step). `best`: neither (reference
 computed beforehand). Ours: `pair_logprobs`, the reference computed beforehand, `fit` and `MasterAdamW`; `ours online`
-asks the reference in every step too. Tokens are random, every pair has one prompt, all lengths are equal, tokenising is
-outside. AdamW 0.9, 0.999, 1e-8, no decay, clip 1, constant rate. Each round begins at the same weights, and the order
-turns from round to round. Timed: the steps after the first. Compared: the loss of every step, to `BOUND`. With
-`--memory`, each alone in a process of its own: its peak resident memory. Prints one JSON object, exit 1 where a loss
-differs by more. The allocator is glibc's for all; `tuned` keeps freed memory instead of giving it back to the system.
+asks the reference in every step too. Tokens are random, lengths equal (`--ragged`: not), tokenising is outside. AdamW
+.9, .999, 1e-8, no decay, clip 1, constant rate. Each round begins at the same weights, and the order turns from round to
+round. Timed: the steps after the first. Compared: the loss of every step, to `BOUND`. With `--memory`, each alone in a
+process of its own: its peak resident memory. Prints one JSON object, exit 1 where a loss differs by more. The allocator
+is glibc's for all; `tuned` keeps freed memory instead of giving it back to the system.
 """
 
 import argparse
@@ -49,7 +49,8 @@ Timed = list[tuple[float, float, float]]
 def pairs(asked: argparse.Namespace, vocab: int) -> list[RowPair]:
     draw = torch.Generator().manual_seed(0)
 
-    def ids(count: int) -> tuple[int, ...]:
+    def ids(most: int) -> tuple[int, ...]:
+        count = int(torch.randint(most // 4, most + 1, (1,), generator=draw)) if asked.ragged else most
         return tuple(torch.randint(3, vocab, (count,), generator=draw).tolist())
 
     prompts = [ids(asked.prompt) for _ in range(asked.batch * asked.steps)]
@@ -157,6 +158,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, default=1e-5)
     parser.add_argument("--beta", type=float, default=0.1)
     parser.add_argument("--against", default="defaults,best", type=lambda text: text.split(",") if text else [])
+    parser.add_argument("--ragged", action="store_true", help="lengths from a quarter of the given ones to the whole")
     parser.add_argument("--online", action="store_true", help="time ours with the reference asked in every step too")
     parser.add_argument("--allocator", default="tuned", choices=["tuned", "default"])
     parser.add_argument("--memory", action="store_true")

@@ -5,7 +5,7 @@ from springback.experiments.study.config import row_of
 PAIRS = 24
 
 
-def point(data, loss, cure, seed, *, chosen, rejected, first=None, batch=(0, 1, 2, 3)):
+def point(data, loss, cure, seed, *, chosen, rejected, first=None):
     """Every held-out pair moves by `chosen` and `rejected`, give or take a little that is the same everywhere."""
     wobble = [0.01 * (-1) ** (pair + seed) for pair in range(PAIRS)]
     both = {"chosen": [chosen + w for w in wobble], "rejected": [rejected + w for w in wobble]}
@@ -14,7 +14,7 @@ def point(data, loss, cure, seed, *, chosen, rejected, first=None, batch=(0, 1, 
     return {
         "name": f"{data}-{loss}-{cure}-{seed}", "data": data, "loss": loss, "cure": cure, "seed": seed,
         "start_margin": [0.0] * PAIRS, "held_out": both, "train": both, "first": early, "first_held_out": early,
-        "first_batch": list(batch), "margin": number, "accuracy": number, "reward_accuracy": number, "kl": number,
+        "first_batch": [0, 1, 2], "margin": number, "accuracy": number, "reward_accuracy": number, "kl": number,
         "greedy": number, "unrelated": number, "steps": 4, "loss_end": 0.5,
     }  # fmt: skip
 

@@ -68,7 +68,8 @@ def test_losses_of_the_margin_alone_are_held_against_each_other_after_the_first_
 
 def test_the_cosine_must_rise_from_set_to_set_by_more_than_its_interval():
     at = lambda *values, reach=0.01: [
-        diagnosis(name, value, reach) for name, value in zip(("one_token", "short_suffix", "long_suffix"), values)
+        diagnosis(name, value, reach)
+        for name, value in zip(("one_token", "short_suffix", "long_suffix"), values, strict=True)
     ]
     made = points(*TRUE)
     assert told(made, starts=at(-0.2, 0.4, 0.9))["cosine_with_overlap"]["outcome"] == "holds"

@@ -41,14 +41,14 @@ def test_every_training_reads_after_its_first_step_and_at_its_end_and_never_warm
     assert (design.warmup_steps, design.data, design.held_out) == (0, "a.jsonl", "b.jsonl")
 
 
-@pytest.mark.parametrize("steps, rows", [(9, 2), (1, 32), (7, 5)])
+@pytest.mark.parametrize(("steps", "rows"), [(9, 2), (1, 32), (7, 5)])
 def test_a_small_set_is_gone_through_as_often_as_it_takes(steps, rows):
     study = Study(tiny=True, steps=steps, batch=8)
     assert study.design(study.combinations()[0], "a", "b").total(rows) == steps
 
 
 @pytest.mark.parametrize(
-    "options, where",
+    ("options", "where"),
     [
         ({"cures": ("normalised",)}, "--cures"), ({"losses": ("dpo", "dpo")}, "--losses"), ({"data": ()}, "--data"),
         ({"pairs": 1}, "--pairs"), ({"steps": 0}, "--steps"), ({"rank": 16}, "--rank"),

@@ -10,7 +10,7 @@ from springback.experiments.study.controlled import behind, candidates, made
 
 
 def by_byte(choice):
-    return tuple(list(text.encode()) + [256] for text in (choice.chosen, choice.rejected))
+    return tuple([*list(text.encode()), 256] for text in (choice.chosen, choice.rejected))
 
 
 def by_word(choice):

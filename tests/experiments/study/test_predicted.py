@@ -44,7 +44,8 @@ def test_normalised_pushes_never_let_it_fall_and_an_anchor_pushes_by_its_length(
 
 
 @pytest.mark.parametrize(
-    "loss, cure, word", [("dpo", "differing", "weighs tokens"), ("wpo", "none", "Σ π²"), ("sampo", "none", "token")]
+    ("loss", "cure", "word"),
+    [("dpo", "differing", "weighs tokens"), ("wpo", "none", "Σ π²"), ("sampo", "none", "token")],
 )
 def test_what_two_numbers_a_pair_do_not_describe_is_not_predicted_but_named(loss, cure, word):
     assert word in predicted(loss, cure, CASE_2, batch=8)["why"]

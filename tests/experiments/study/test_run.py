@@ -1,4 +1,4 @@
-"""Whole studies on the tiny model: every combination trained once, resumed as uninterrupted, refused before any work."""
+"""Whole studies on the tiny model: every combination trained once, resumed as uninterrupted, refused before work."""
 
 import json
 
@@ -57,22 +57,24 @@ def test_a_second_call_does_no_work(ran):
     assert dict(again.work_done) == NOTHING
 
 
-def test_a_study_that_died_between_two_trainings_goes_on_to_the_same_records(ran, tmp_path, monkeypatch):
-    real, calls = study_run.run_prefer, []
+@pytest.mark.parametrize(("where", "left"), [("run_prefer", 1), ("point", 0)])
+def test_a_study_that_died_between_two_trainings_goes_on_to_the_same_records(ran, tmp_path, monkeypatch, where, left):
+    """Before the second training, or when it was complete and its point was not stored yet."""
+    real, calls = getattr(study_run, where), []
 
-    def dying(design, out, **options):
-        calls.append(out)
+    def dying(*given, **options):
+        calls.append(given)
         if len(calls) == 2:
             raise Killed
-        return real(design, out, **options)
+        return real(*given, **options)
 
     path = tmp_path / "run"
-    monkeypatch.setattr(study_run, "run_prefer", dying)
+    monkeypatch.setattr(study_run, where, dying)
     with pytest.raises(Killed):
         run_study(SMALL(), path, quiet=True)
     went_on = run_study(SMALL(), path, quiet=True)
-    assert went_on.work_done["trainings"] == 1
-    assert records(went_on.run, without=("accounting",)) == records(ran[1].run, without=("accounting",))
+    assert went_on.work_done["trainings"] == left
+    assert records(went_on.run) == records(ran[1].run)
 
 
 def test_a_study_on_a_file_trains_on_its_first_rows_and_measures_its_last_ones(tmp_path):
@@ -87,10 +89,10 @@ def test_a_study_on_a_file_trains_on_its_first_rows_and_measures_its_last_ones(t
 
 
 @pytest.mark.parametrize(
-    "options, word",
+    ("options", "word"),
     [
-        ({"losses": ("kto",)}, "labels"), ({"losses": ("nosuch",)}, "nosuch"), ({"cures": ("none", "nosuch")}, "nosuch"),
-        ({"losses": ("wpo",)}, "sums and lengths"), ({"data": ("nosuch.jsonl",)}, "nosuch.jsonl"),
+        ({"losses": ("kto",)}, "labels"), ({"losses": ("nosuch",)}, "nosuch"), ({"losses": ("wpo",)}, "sums and lengths"),
+        ({"cures": ("none", "nosuch")}, "nosuch"), ({"data": ("nosuch.jsonl",)}, "nosuch.jsonl"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_before_anything_is_written(options, word, tmp_path):

@@ -6,7 +6,11 @@ from tests.experiments.study.planted import point, points, prediction, predictio
 from springback.experiments.study.readings import groups
 from springback.experiments.study.table import rows
 
-FALLING = [("long", "dpo", "none", -1.0, -3.0), ("long", "dpo", "anchor", 1.0, -0.5), ("long", "simpo", "none", 0.5, 0.0)]
+FALLING = [
+    ("long", "dpo", "none", -1.0, -3.0),
+    ("long", "dpo", "anchor", 1.0, -0.5),
+    ("long", "simpo", "none", 0.5, 0.0),
+]
 
 
 def table(made, *said):
@@ -65,7 +69,7 @@ def test_every_test_of_the_table_counts_in_its_correction():
 
 def test_signs_are_compared_on_the_pairs_of_the_first_batch_only():
     """Predicted to rise; pairs 0 and 1 rose, 2 fell, and pair 9 fell without having been trained on."""
-    body = point("long", "dpo", "none", 0, chosen=1.0, rejected=0.0, batch=(0, 1, 2))
+    body = point("long", "dpo", "none", 0, chosen=1.0, rejected=0.0)
     body["first"]["chosen"] = [1.0, 1.0, -1.0] + [-1.0] * 21
     agreed = table({"one": body}, prediction("long", "dpo"))["long/dpo/none"]["agreement"]
     assert (agreed["estimate"], agreed["n"]) == (pytest.approx(2 / 3), 3)

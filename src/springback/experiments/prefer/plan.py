@@ -44,7 +44,8 @@ def estimate(design: Design, sources: Sources, way: Resolved) -> Estimate:
     each = 12 * shape.parameters if design.tuner == "full" else 3 * 64 * design.rank * shape.hidden * shape.layers
     saved = shape.parameters * BYTES[dtype] if design.tuner == "full" else each // 3
     disk = 2 * each + saved + 20_000_000
-    seconds = _seconds(design, shape, prompt, answers)
+    products = design.products(design.total(len(sources.train)))
+    seconds = _seconds(design, shape, prompt, answers, products)
     return Estimate(memory, disk, units(design, sources, way), seconds, _rows(design, sources))
 
 
@@ -95,13 +96,14 @@ def _answers(row: Row) -> tuple[str, ...]:
     return row.answers if isinstance(row, Ranking) else (row.answer,)
 
 
-def _seconds(design: Design, shape: Shape, prompt: float, answers: float) -> dict[str, float]:
+def _seconds(design: Design, shape: Shape, prompt: float, answers: float, products: int) -> dict[str, float]:
     cores = max(1, min(os.cpu_count() or 1, 8))
     scale = shape.parameters / REFERENCE * (2 / cores) * (2 if design.dtype == "float32" else 1)
     row = prompt + answers
     return {
         "step": scale * design.batch * row / TRAINED_TOKENS,
-        "read": scale * 2 * design.read_pairs * (row + prompt) / READ_TOKENS + 0.1,
+        "read": scale * (2 * design.read_pairs * (row + prompt) / READ_TOKENS + 2 * products * row / TRAINED_TOKENS)
+        + 0.1,
         "reference": scale * design.batch * row / READ_TOKENS,
     }
 

@@ -6,7 +6,6 @@ was is told, for its figures would be others.
 
 import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch

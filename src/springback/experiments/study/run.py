@@ -131,7 +131,7 @@ def _trained(run: Run, config: Study, ready: Prepared, path: Path, *, quiet: boo
             done = run_prefer(config.design(one, train, held_out), place(path, one), quiet=True)
             run.append("point", one.name, point(done.run, config, one))
             done.run.close()
-        work.update({"trainings": 1, **done.work_done})
+        work.update({"trainings": int(done.work_done["optimizer_steps"] > 0), **done.work_done})
         if not config.keep_models:
             shutil.rmtree(place(path, one) / MODEL, ignore_errors=True)
     return work

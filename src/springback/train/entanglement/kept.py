@@ -54,7 +54,7 @@ class Kept:
         return [self._gradient(name, network.get_parameter(name), by_line) for name in names]
 
     def _gradient(self, name: str, parameter: nn.Parameter, coefficients: Tensor) -> Tensor | None:
-        parts = [weighted(use, coefficients, parameter) for use in self.uses.pop(name, [])]
+        parts = [weighted(use, coefficients, parameter, self.tables.groups) for use in self.uses.pop(name, [])]
         for part in parts[1:]:
             parts[0] += part
         return parts[0] if parts else None
