@@ -8,7 +8,7 @@
 `defaults`: TRL as it comes (gradient checkpointing, the reference asked in every step). `best`: neither (reference
 computed beforehand). Ours: `pair_logprobs`, the reference computed beforehand, `fit` and `MasterAdamW`; `ours online`
 asks the reference in every step too. Tokens are random, lengths equal (`--ragged`: not), tokenising is outside. AdamW
-.9, .999, 1e-8, no decay, clip 1, constant rate. Each round begins at the same weights, and the order turns from round to
+.9, .999, 1e-8, no decay, clip 1, constant rate. Each round begins at the same weights, the order turns from round to
 round. Timed: the steps after the first. Compared: the loss of every step, to `BOUND`. With `--memory`, each alone in a
 process of its own: its peak resident memory. Prints one JSON object, exit 1 where a loss differs by more. The allocator
 is glibc's for all; `tuned` keeps freed memory instead of giving it back to the system.

@@ -15,7 +15,7 @@ def app(
     study: Literal["entanglement"],
     *,
     config: Flat[Study] = Study(),
-    quick: Annotated[bool, Parameter(help="Two data sets, six methods, one seed, four steps.")] = False,
+    quick: Annotated[bool, Parameter(help="Two data sets, seven methods, one seed, twelve pairs each.")] = False,
     plan: Annotated[bool, Parameter(help="Say what it would take, and train nothing.")] = False,
     seed: Annotated[int | None, Parameter(help="One seed: the same as --seeds N.")] = None,
     out: Annotated[Path | None, Parameter(help="Directory of the run; a run found there goes on.")] = None,

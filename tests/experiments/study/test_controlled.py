@@ -60,7 +60,7 @@ def test_each_label_is_chosen_as_often_as_rejected_and_names_the_mood_rightly():
     assert sum(praise) == len(praise) / 2
     for choice, right in zip(pairs, praise, strict=True):
         assert (choice.rejected in good) is not right
-        said = choice.prompt[0].content
+        said = choice.prompt[-1].content
         assert any(word in said for word in PRAISE) is right
 
 

@@ -11,24 +11,25 @@ from springback.experiments.study.predicted import predicted
 from springback.models.pair_tokens import item_of
 from springback.train.pair_logprobs import pair_logprobs
 
-CASE_2 = {"ww": [1.0, 4.0], "ll": [4.0, 1.0], "wl": [1.8, 0.5], "chosen": [-3.0, -3.0], "rejected": [-4.0, -4.0],
-          "chosen_tokens": [2.0, 2.0], "rejected_tokens": [2.0, 4.0]}  # fmt: skip
-"""A pair of case 2 (its chosen answer falls by equal pushes), and an ideal one."""
+CASE_2 = {"ww": [1.0, 4.0, 4.0], "ll": [4.0, 1.0, 1.0], "wl": [1.8, 0.5, -0.5], "chosen": [-3.0] * 3,
+          "rejected": [-4.0] * 3, "chosen_tokens": [2.0] * 3, "rejected_tokens": [2.0, 4.0, 4.0]}  # fmt: skip
+"""A pair of case 2 (its chosen answer falls by equal pushes), and two ideal ones."""
 
 
 def test_equal_pushes_let_the_chosen_answer_of_case_2_fall():
     body = predicted("dpo:beta=0.2", "none", CASE_2, batch=8)
-    assert body["d_w"] == body["d_l"] == pytest.approx([0.1, 0.1])  # β/2 at the reference
-    assert body["changes"]["chosen"] == pytest.approx([0.1 * (1 - 1.8), 0.1 * (4 - 0.5)])
-    assert body["changes"]["rejected"] == pytest.approx([0.1 * (1.8 - 4), 0.1 * (0.5 - 1)])
-    assert body["chosen_falls"]["estimate"] == 0.5
+    assert body["d_w"] == body["d_l"] == pytest.approx([0.1] * 3)  # β/2 at the reference
+    assert body["changes"]["chosen"] == pytest.approx([0.1 * (1 - 1.8), 0.1 * (4 - 0.5), 0.1 * (4 + 0.5)])
+    assert body["changes"]["rejected"] == pytest.approx([0.1 * (1.8 - 4), 0.1 * (0.5 - 1), 0.1 * (-0.5 - 1)])
+    shares = {name: body[name]["estimate"] for name in ("chosen_falls", "rejected_rises", "margin_shrinks")}
+    assert shares == {"chosen_falls": pytest.approx(1 / 3), "rejected_rises": 0.0, "margin_shrinks": 0.0}
     assert body["same_pull"]
     assert body["margin_only"]
 
 
 def test_losses_of_the_margin_alone_are_told_the_same_and_others_are_not():
     say = lambda loss: [value < 0 for value in predicted(loss, "none", CASE_2, batch=8)["changes"]["chosen"]]
-    assert say("dpo") == say("ipo") == say("hinge") == [True, False]
+    assert say("dpo") == say("ipo") == say("hinge") == [True, False, False]
     simpo = predicted("simpo", "none", CASE_2, batch=8)
     assert not simpo["same_pull"]
     assert not simpo["margin_only"]
@@ -39,7 +40,7 @@ def test_normalised_pushes_never_let_it_fall_and_an_anchor_pushes_by_its_length(
     assert all(value > 0 for value in norms["changes"]["chosen"])
     assert all(value < 0 for value in norms["changes"]["rejected"])
     anchored = predicted("dpo:beta=0.2", "anchor:weight=3", CASE_2, batch=8)
-    assert anchored["d_w"] == pytest.approx([0.1 + 3 / 2] * 2)
+    assert anchored["d_w"] == pytest.approx([0.1 + 3 / 2] * 3)
     assert predicted("dpo", "normalised:inner=adam", CASE_2, batch=8)["note"]
 
 

@@ -91,8 +91,9 @@ def test_a_study_on_a_file_trains_on_its_first_rows_and_measures_its_last_ones(t
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ({"losses": ("kto",)}, "labels"), ({"losses": ("nosuch",)}, "nosuch"), ({"losses": ("wpo",)}, "sums and lengths"),
-        ({"cures": ("none", "nosuch")}, "nosuch"), ({"data": ("nosuch.jsonl",)}, "nosuch.jsonl"),
+        ({"losses": ("kto",)}, "labels"), ({"losses": ("nosuch",)}, "nosuch"),
+        ({"cures": ("none", "nosuch")}, "nosuch"), ({"losses": ("wpo",)}, "sums and lengths"),
+        ({"data": ("nosuch.jsonl",)}, "nosuch.jsonl"),
     ],
 )  # fmt: skip
 def test_what_cannot_work_is_refused_before_anything_is_written(options, word, tmp_path):

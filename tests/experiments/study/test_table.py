@@ -38,7 +38,9 @@ def test_a_cure_costs_what_is_missing_from_the_margin_without_it():
 def test_a_cure_is_compared_with_its_own_loss_on_its_own_data():
     """`simpo + anchor` is not held against dpo, nor against other data."""
     made = points(*FALLING, ("short", "dpo", "none", 0.0, -9.0), ("long", "simpo", "anchor", 0.5, -1.0))
-    assert table(made)["long/simpo/anchor"]["cost"]["difference"]["estimate"] == pytest.approx(1.5 - 0.5)
+    row = table(made)["long/simpo/anchor"]
+    assert row["cost"]["difference"]["estimate"] == pytest.approx(1.5 - 0.5)
+    assert row["tests"]["cost"]["outcome"] == "gains"
 
 
 def test_whether_the_prediction_came_true_is_yes_no_or_undecided():

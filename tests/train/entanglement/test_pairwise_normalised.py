@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.models.tiny_networks import tokens
-from tests.train.entanglement.pairs import autograd, network, pair, pairs
+from tests.train.entanglement.pairs import autograd, network, pair, pairs, shared
 from torch.testing import assert_close
 
 from springback.fit.loop import Fit, fit
@@ -148,6 +148,25 @@ def total(built, row):
     ids = torch.tensor([row.prompt + row.answer])
     logprobs = built(ids, use_cache=False).logits[0, :-1].log_softmax(-1).gather(-1, ids[0, 1:, None])
     return logprobs[len(row.prompt) - 1 :].sum()
+
+
+class Inner(Unchanged):
+    """A cure that reads the inner product."""
+
+    def __call__(self, grams, weights):
+        return Weights(weights.chosen + 0 * grams.wl, weights.rejected)
+
+
+def test_inner_products_are_made_where_they_are_asked_for():
+    built = shared("llama (tied, GQA)")
+    found = cured_step(built, pairs(), DPO(), reference(5), Inner(), inner=True).grams
+    expected = Grams.of([each.whole for each in inner_products(built, pairs()).pairs])
+    assert_close(tuple(found), tuple(expected), rtol=1e-6, atol=1e-6)
+    without = cured_step(built, pairs(), DPO(), reference(5), PairwiseNormalised()).grams
+    assert_close((without.ww, without.ll), (expected.ww, expected.ll), rtol=1e-6, atol=1e-6)
+    assert without.wl.isnan().tolist() == [True, True, False, False, False]
+    with pytest.raises(ValueError, match="needs `inner=True`"):
+        cured_step(built, pairs(), DPO(), reference(5), Inner())
 
 
 def planted(built):

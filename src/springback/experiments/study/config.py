@@ -21,21 +21,21 @@ class Study:
 
     data: tuple[str, ...] = (*CONTROLLED, FILM)
     """one_token, short_suffix, long_suffix (made: all tokens but one agree), film, or files of pairs."""
-    losses: tuple[str, ...] = ("dpo", "ipo", "hinge", "simpo", "dpop", "dpo_shift")
+    losses: tuple[str, ...] = ("dpo", "ipo", "simpo", "dpop")
     """Losses of pairs; the first one is what cures stand before. Spelled as --loss of `springback prefer`."""
-    cures: tuple[str, ...] = (NONE, "normalised", "normalised:inner=adam", "calibrated", "anchor", "differing")
+    cures: tuple[str, ...] = (NONE, "normalised", "normalised:inner=adam", "anchor")
     """Cures, `none` among them; spelled as --cure of `springback prefer`."""
     grid: Literal["star", "full"] = "star"
     """Star: every loss without a cure, every cure before the first loss. Full: every loss with every cure."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """Seeds of the order of rows (and of LoRA's first values); from three on, intervals are over seeds."""
-    pairs: int = 32
+    pairs: int = 16
     """Training pairs of each data set at most."""
-    held_out: int = 24
+    held_out: int = 16
     """Held-out pairs of each data set at most."""
-    steps: int = 8
+    steps: int = 6
     """Optimiser steps of each training; order and passes over the pairs as `springback prefer` has them."""
-    batch: int = 8
+    batch: int = 4
     """Pairs an optimiser step."""
     learning_rate: float | None = None
     """AdamW, constant from the first step (default: 1e-5 full, 2e-4 LoRA; with --tiny 1e-3)."""
@@ -133,9 +133,9 @@ def name_of(index: int, data: str, loss: str, cure: str, seed: int) -> str:
 
 
 PRESETS: Final[dict[str, dict[str, object]]] = {
-    "quick": {"data": ("one_token", "long_suffix"), "losses": ("dpo", "simpo", "dpop"),
-              "cures": (NONE, "normalised", "normalised:inner=adam", "anchor"), "seeds": (0,), "pairs": 16,
-              "held_out": 16, "steps": 4},
+    "quick": {"data": ("one_token", "long_suffix"), "losses": ("dpo", "ipo", "simpo", "dpop"),
+              "cures": (NONE, "normalised", "normalised:inner=adam", "anchor"), "seeds": (0,), "pairs": 12,
+              "held_out": 12, "steps": 6, "batch": 4},
     "tiny": {"data": ("one_token", "long_suffix"), "losses": ("dpo", "simpo"), "cures": (NONE, "normalised", "anchor"),
              "seeds": (0, 1), "pairs": 8, "held_out": 8, "steps": 3, "batch": 4, "device": "cpu"},
 }  # fmt: skip

@@ -8,6 +8,8 @@ A remark is made from a template; the chosen answer names its mood rightly, the 
 pairs a label is chosen and in the other half rejected. What a tokenizer makes of it is looked at: a pair in which more
 or fewer than one token differs is dropped and counted. The order is by hash of the seed; nothing is drawn at run time.
 
+An empty system turn keeps away what a template would write of its own.
+
 Departures from the paper: its remarks are tweets, its labels one pair of words, its suffixes not published.
 """
 
@@ -106,5 +108,5 @@ def _remark(thing: str, frame: str, judgements: tuple[str, str], *, praise: bool
 def _pair(where: str, remark: _Remark, question: tuple[str, str, str], suffix: str) -> Choice:
     asked, positive, negative = question
     right, wrong = (positive, negative) if remark.praise else (negative, positive)
-    prompt = (Message("user", asked.format(remark=remark.text)),)
+    prompt = (Message("system", ""), Message("user", asked.format(remark=remark.text)))
     return Choice(prompt, right + suffix, wrong + suffix, where)

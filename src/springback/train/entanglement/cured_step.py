@@ -39,7 +39,7 @@ class CuredStep:
     policy: PairLogprobs
     """Log π of both answers before the step, nats, float64."""
     grams: Grams
-    """In the metric that was given, else Euclidean."""
+    """In the metric that was given, else Euclidean; `wl` may be NaN (see `inner`)."""
     before: Weights
     after: Weights
     counts: Mapping[str, int]
@@ -55,20 +55,25 @@ def cured_step(
     cure: Cure,
     *,
     metric: Metric | None = None,
+    inner: bool = False,
 ) -> CuredStep:
     """The loss of these pairs, with gradients in which every pair's d_w and d_l are the cure's.
 
+    `inner`: make ⟨g_w, g_l⟩ too, for a cure that reads it or a page that shows it; without it, it is NaN but for
+    identical and empty answers. `ValueError` where the cure's weights are not finite.
     The loss is given sums and lengths; one that reads tokens, collisions or divergences is refused by itself.
     An empty answer has log-probability 0 and no gradient.
     """
     refuse_unreadable(network, [(pair.chosen, pair.rejected) for pair in pairs])
     names = counted(network, None)
-    answers = _answers(network, pairs, names, metric)
+    answers = _answers(network, pairs, names, metric, inner=inner)
     logprobs = answers.logprobs.unflatten(0, (-1, 2))
     tokens = torch.tensor([[len(pair.chosen.answer), len(pair.rejected.answer)] for pair in pairs]).double()
     policy = PairLogprobs(logprobs[:, 0], logprobs[:, 1], tokens=Both(tokens[:, 0], tokens[:, 1]))
     before = gradient_weights(loss, policy, reference)
     after = cure(answers.grams, before)
+    if not torch.cat(after).isfinite().all():
+        raise ValueError("The cure's weights are not finite; one that reads ⟨g_w, g_l⟩ needs `inner=True`.")
     coefficients = torch.stack([-after.chosen, after.rejected], dim=1).flatten()
     parameters = [network.get_parameter(name) for name in names]
     total = with_gradients(loss(policy, reference).sum(), parameters, lambda: answers.gradients(coefficients))
@@ -89,19 +94,23 @@ class _Answers:
     note: str | None
 
 
-def _answers(network: nn.Module, pairs: Sequence[RowPair], names: Sequence[str], metric: Metric | None) -> _Answers:
+def _answers(
+    network: nn.Module, pairs: Sequence[RowPair], names: Sequence[str], metric: Metric | None, *, inner: bool
+) -> _Answers:
     facts = known(network, names)
     why = facts.why
     if why is None:
         try:
-            found = kept(network, pairs, facts, metric)
-            return _Answers(found.logprobs, found.grams(), partial(found.gradients, network, names), None)
+            found = kept(network, pairs, facts, metric, inner=inner)
+            return _Answers(found.logprobs, found.grams(pairs), partial(found.gradients, network, names), None)
         except UnknownModuleError as unknown:
             why = str(unknown)
-    inner = plain_products(network, pairs, names, metric=metric)
-    logprobs = torch.tensor([value for pair in inner for value in pair.logprobs], dtype=torch.float64)
+    products = plain_products(network, pairs, names, metric=metric)
+    logprobs = torch.tensor([value for pair in products for value in pair.logprobs], dtype=torch.float64)
     note = f"Whole backward passes, two an answer: {why}."
-    return _Answers(logprobs, Grams.of([pair.whole for pair in inner]), partial(_summed, network, pairs, names), note)
+    return _Answers(
+        logprobs, Grams.of([pair.whole for pair in products]), partial(_summed, network, pairs, names), note
+    )
 
 
 def _summed(

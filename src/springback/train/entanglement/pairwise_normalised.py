@@ -90,4 +90,5 @@ def _silent(grams: Grams) -> Bool[Tensor, " pair"]:
 
 
 def _identical(grams: Grams) -> Bool[Tensor, " pair"]:
+    """Also false where the inner product was not measured (NaN)."""
     return grams.ww + grams.ll - 2 * grams.wl <= IDENTICAL * (grams.ww + grams.ll)

@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from springback.train.entanglement.alike import distinct, gathered
 from springback.train.entanglement.factors import Dense, Factor, Index, columns, joined, products
 from springback.train.entanglement.stretches import accurate
 
@@ -86,10 +85,7 @@ def by_factors(use: Outer, group: Sequence[int], right: Sequence[Tensor]) -> Tab
 
 def right_products(use: Outer, group: Sequence[int]) -> list[Tensor]:
     """Inner products of each piece of the lines' right factors with itself and the pieces behind it."""
-    rows = distinct([use.right[line].values for line in group])
-    products = _symmetric(accurate(rows.values))
-    pieces = [piece for places in rows.places for piece in _cut(places)]
-    return [products[piece][:, torch.cat(pieces[number:])] for number, piece in enumerate(pieces)]
+    return _above([use.right[line].values for line in group])
 
 
 def cross(one: Use, other: Use, group: Sequence[int], *, metric: Tensor | None = None) -> Table:
@@ -137,37 +133,6 @@ def along(use: Use, line: int, direction: Tensor) -> float:
     return float(((right @ direction.T) * left.values).sum(dtype=torch.float64))
 
 
-def weighted(use: Use, coefficients: Tensor, like: Tensor, groups: Sequence[Sequence[int]]) -> Tensor:
-    """Σ_line coefficient · gradient in the shape and dtype of `like`: one matrix product for all lines."""
-    lines = sorted(use.lines)
-    if isinstance(use, Flat):
-        return torch.tensordot(coefficients[lines].to(use.gradients), use.gradients[lines], dims=1).to(like.dtype)
-    if use.looked_up:
-        left = joined([use.left[line] for line in lines])
-        assert isinstance(left, Index)
-        scaled = torch.cat([use.right[line].values * coefficients[line].to(use.right[line].values) for line in lines])
-        return torch.zeros_like(like).index_add_(0, left.places, scaled.to(like.dtype))
-    parts = [_weighted(use, [line for line in group if line in use.lines], coefficients) for group in groups]
-    left, right = (torch.cat(factors) for factors in zip(*(part for part in parts if part), strict=True))
-    return (left.T @ right).to(like.dtype)
-
-
-def _weighted(use: Outer, group: Sequence[int], coefficients: Tensor) -> tuple[Tensor, Tensor] | None:
-    """Left and right factors of a group's weighted sum, signals added where the lines read alike."""
-    if not group:
-        return None
-    left, right = [use.left[line] for line in group], [use.right[line] for line in group]
-    swapped = isinstance(left[0], Dense) and left[0].source is not None
-    given, back = (left, right) if swapped else (right, left)
-    rows = distinct([factor.values for factor in given if isinstance(factor, Dense)])
-    scales = coefficients[list(group)].to(rows.values.device)
-    signals = [f.values * c.to(f.values) for f, c in zip(back, scales, strict=True) if isinstance(f, Dense)]
-    signal = gathered(rows, signals)
-    common = torch.promote_types(signal.dtype, rows.values.dtype)
-    both = rows.values.to(common), signal.to(common)
-    return both if swapped else both[::-1]
-
-
 def _cut(values: Tensor) -> Sequence[Tensor]:
     """A line's positions in pieces: of the products of a line with itself, half are the other half again."""
     return values.split(-(-len(values) // PIECES) or 1)
@@ -177,13 +142,6 @@ def _above(lines: Sequence[Tensor]) -> list[Tensor]:
     """Products of each piece with itself and those behind it; the others are the same again."""
     pieces = [piece for line in lines for piece in _cut(accurate(line))]
     return [piece @ torch.cat(pieces[number:]).T for number, piece in enumerate(pieces)]
-
-
-def _symmetric(rows: Tensor) -> Tensor:
-    """All products among rows, one half of each mirrored pair made."""
-    half = len(rows) // 2
-    above, below = rows[:half] @ rows.T, rows[half:] @ rows[half:].T
-    return torch.cat([above, torch.cat([above[:, half:].T, below], dim=1)])
 
 
 def _direct(one: Outer, other: Outer, group: Sequence[int], metric: Tensor | None) -> Table:
