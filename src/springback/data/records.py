@@ -28,7 +28,7 @@ class Example:
     """Line of the file, from 1."""
     file: str = ""
     """Name of the file, without its folder."""
-    other: str | None = None
+    other: str | None = field(default=None, compare=False)
     """The other answer to the same prompt, where the row is one side of a pair."""
 
     @property

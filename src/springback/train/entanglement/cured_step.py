@@ -60,7 +60,7 @@ def cured_step(
     """The loss of these pairs, with gradients in which every pair's d_w and d_l are the cure's.
 
     `inner`: make ⟨g_w, g_l⟩ too, for a cure that reads it or a page that shows it; without it, it is NaN but for
-    identical and empty answers. `ValueError` where the cure's weights are not finite.
+    identical and empty answers. `ValueError` where the cure makes finite weights infinite or NaN.
     The loss is given sums and lengths; one that reads tokens, collisions or divergences is refused by itself.
     An empty answer has log-probability 0 and no gradient.
     """
@@ -72,7 +72,7 @@ def cured_step(
     policy = PairLogprobs(logprobs[:, 0], logprobs[:, 1], tokens=Both(tokens[:, 0], tokens[:, 1]))
     before = gradient_weights(loss, policy, reference)
     after = cure(answers.grams, before)
-    if not torch.cat(after).isfinite().all():
+    if torch.cat(before).isfinite().all() and not torch.cat(after).isfinite().all():
         raise ValueError("The cure's weights are not finite; one that reads ⟨g_w, g_l⟩ needs `inner=True`.")
     coefficients = torch.stack([-after.chosen, after.rejected], dim=1).flatten()
     parameters = [network.get_parameter(name) for name in names]
