@@ -15,7 +15,7 @@ def point(data, loss, cure, seed, *, chosen, rejected, first=None):
         "name": f"{data}-{loss}-{cure}-{seed}", "data": data, "loss": loss, "cure": cure, "seed": seed,
         "start_margin": [0.0] * PAIRS, "held_out": both, "train": both, "first": early, "first_held_out": early,
         "first_batch": [0, 1, 2], "margin": number, "accuracy": number, "reward_accuracy": number, "kl": number,
-        "greedy": number, "unrelated": number, "steps": 4, "loss_end": 0.5,
+        "steps": 4, "loss_end": 0.5,
     }  # fmt: skip
 
 

@@ -35,7 +35,7 @@ def test_the_options_of_a_method_keep_their_commas():
 
 
 def test_every_training_reads_after_its_first_step_and_at_its_end_and_never_warms_up():
-    study = Study(tiny=True, steps=4, batch=4, pairs=8)
+    study = Study(steps=4, batch=4, pairs=8)
     design = study.design(study.combinations()[0], "a.jsonl", "b.jsonl")
     assert design.readings(design.total(8)) == (0, 1, 4)
     assert (design.warmup_steps, design.data, design.held_out) == (0, "a.jsonl", "b.jsonl")

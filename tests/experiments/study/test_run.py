@@ -44,6 +44,18 @@ def test_points_hold_the_changes_that_the_trainings_measured(ran):
     assert len(set(body["first_batch"])) == 2
 
 
+def test_what_was_diagnosed_are_the_training_pairs_and_the_first_step_is_read_after_it(ran):
+    path, done = ran
+    name, body = next(iter(done.run.read("point").items()))
+    with Run.look(path / "runs" / name) as inner:
+        start, first, end = (inner.get("reading", f"train/{step}")["values"] for step in (0, 1, 2))
+    columns = done.run.get("diagnosis", "one_token")["columns"]
+    for side in ("chosen", "rejected"):
+        assert columns[side] == pytest.approx(start[side], abs=1e-4)
+        assert body["first"][side] == pytest.approx([b - a for a, b in zip(start[side], first[side], strict=True)])
+        assert body["train"][side] == pytest.approx([b - a for a, b in zip(start[side], end[side], strict=True)])
+
+
 def test_the_prediction_is_stored_before_the_first_training(ran):
     kinds = ran[1].run.kinds()
     assert (kinds["diagnosis"], kinds["predicted"], kinds["point"], kinds["row"]) == (1, 2, 2, 2)

@@ -71,6 +71,8 @@ class Prefer:
     """How ranked answers become pairs, for a loss of pairs."""
     score_field: str | None = None
     """Name of the score of an answer in `completions` (default: score, overall_score, rating or fine-grained_score)."""
+    probes: int = 16
+    """Held-out prompts at most whose greedy and unrelated answers are watched; 0 watches none."""
     max_new_tokens: int = 32
     """Length of the greedy answers whose log-probability is watched, and of drawn ones, in tokens."""
     samples: int = 4
@@ -122,6 +124,7 @@ class Design:
     too_long: Literal["refuse", "drop"]
     pairs_from: Rule
     score_field: str | None
+    probes: int
     max_new_tokens: int
     samples: int
     checkpoint_every: int
@@ -175,8 +178,8 @@ def _defaults(asked: Prefer) -> dict[str, Any]:
 
 
 def _check(found: dict[str, Any]) -> None:
-    least = {"read_pairs": 2, "read_every": 1, "read_products": 0, "epochs": 1, "steps": 1, "batch": 1, "accumulate": 1,
-             "rank": 1, "max_length": 2, "max_new_tokens": 1, "samples": 1, "checkpoint_every": 1,
+    least = {"read_pairs": 2, "read_every": 1, "read_products": 0, "probes": 0, "epochs": 1, "steps": 1, "batch": 1,
+             "accumulate": 1, "rank": 1, "max_length": 2, "max_new_tokens": 1, "samples": 1, "checkpoint_every": 1,
              "warmup_steps": 0}  # fmt: skip
     for name, fewest in least.items():
         if found[name] is not None and found[name] < fewest:

@@ -153,7 +153,7 @@ def read_sets(design: Design, bench: Bench, run: Run) -> tuple[Set, ...]:
         other = unrelated(held_out.chosen, [row.prompt for row in rows])
         held_out = Set(held_out.name, held_out.chosen, held_out.rejected, held_out.paired, rows, other)
     else:
-        held_out = probed(bench.model, held_out, design.max_new_tokens)
+        held_out = probed(bench.model, held_out, design.max_new_tokens, prompts=design.probes)
         with run.together():
             for index, row in enumerate(held_out.greedy):
                 run.append("probe", str(index), _probe(bench, index, row))

@@ -34,8 +34,6 @@ from springback.tensors.divergences import NATS_TO_BITS, kl_bits
 
 LOGITS: Final = 128 * 2**20
 """Bytes of the reference's logits that are held for the KL; it is read along as many chosen answers as fit."""
-PROBES: Final = 16
-"""Held-out prompts whose greedy and unrelated answers are watched."""
 UNPAIRED = "labelled answers are in no pairs"
 Values = NDArray[np.float64]
 
@@ -78,13 +76,18 @@ def set_of(name: str, items: Sequence[Item], most: int) -> Set:
     return Set(name, tuple(chosen for chosen, _ in ends), tuple(rejected for _, rejected in ends))
 
 
-def probed(model: LanguageModel, found: Set, most: int) -> Set:
-    """The set with its probes: what the network writes greedily now, and chosen answers to other prompts."""
-    prompts = list(dict.fromkeys(row.prompt for row in found.chosen))[:PROBES]
+def probed(model: LanguageModel, found: Set, most: int, *, prompts: int) -> Set:
+    """The set with its probes: what the network writes greedily now, and chosen answers to other prompts.
+
+    Of so many prompts at most, with so many tokens at most.
+    """
+    asked = list(dict.fromkeys(row.prompt for row in found.chosen))[:prompts]
+    if not asked:
+        return found
     stop = stop_ids(model)
-    written = sample(model.network, prompts, max_new_tokens=most, stop=stop, temperature=0.0)
-    greedy = tuple(Row(prompt, one.ids, int(one.ended), 0) for prompt, one in zip(prompts, written, strict=True))
-    return replace(found, greedy=greedy, unrelated=unrelated(found.chosen, prompts))
+    written = sample(model.network, asked, max_new_tokens=most, stop=stop, temperature=0.0)
+    greedy = tuple(Row(prompt, one.ids, int(one.ended), 0) for prompt, one in zip(asked, written, strict=True))
+    return replace(found, greedy=greedy, unrelated=unrelated(found.chosen, asked))
 
 
 def baseline(network: nn.Module, found: Set, *, kl: bool) -> Baseline:

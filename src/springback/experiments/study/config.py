@@ -92,7 +92,7 @@ class Study:
             model=self.model, loss=one.loss, cure=one.cure, held_out=held_out, steps=self.steps, batch=self.batch,
             epochs=-(-self.steps * self.batch // 2), read_pairs=max(self.pairs, self.held_out), read_at=(1,),
             read_every=self.steps, read_products=0, warmup_steps=0, learning_rate=self.rate, tuner=self.tuner,
-            rank=self.rank, max_new_tokens=8, checkpoint_every=self.steps, seed=one.seed, dtype=self.dtype,
+            rank=self.rank, probes=0, checkpoint_every=self.steps, seed=one.seed, dtype=self.dtype,
             device=self.device, trust_remote_code=self.trust_remote_code, tiny=self.tiny,
         )  # fmt: skip
         return settled(asked, train)

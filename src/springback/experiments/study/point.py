@@ -6,7 +6,7 @@ from springback.experiments.prefer.order import Order
 from springback.experiments.study.config import Combination, Study
 from springback.store.run import Run
 
-TOLD = ("margin", "accuracy", "reward_accuracy", "kl", "greedy", "unrelated")
+TOLD = ("margin", "accuracy", "reward_accuracy", "kl")
 
 
 def point(run: Run, config: Study, one: Combination) -> dict[str, Any]:

@@ -58,7 +58,7 @@ def _body(group: Group) -> Body:
                         "train": share(end < 0).json()},
         "rejected_rose": {"held_out": share(group.changes("held_out", "rejected") > 0).json(),
                           "first_step": share(group.changes("first", "rejected") > 0).json()},
-        "kl": [point["kl"] for point in group.points], "unrelated": [point["unrelated"] for point in group.points],
+        "kl": [point["kl"] for point in group.points],
     }  # fmt: skip
 
 

@@ -13,8 +13,8 @@ from springback.report.value import Real, Value, finite
 
 LONGEST = 26
 """Letters of a sweep's name beside a line."""
-SHORT = {"align_mix": "mix", "reverse_mix": "reversal mix", "model": "", "tuner": "", "align_with": "by", "reverse_with": "",
-         "reversal_data": "on"}  # fmt: skip
+SHORT = {"align_mix": "mix", "reverse_mix": "reversal mix", "model": "", "tuner": "", "align_with": "by",
+         "reverse_with": "", "reversal_data": "on"}  # fmt: skip
 """What stands before the value of an axis; nothing where the value says it."""
 
 
