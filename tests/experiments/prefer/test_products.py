@@ -52,9 +52,11 @@ def test_training_moves_it(ran):
     assert len(set(values)) == 3
 
 
-def test_reading_them_changes_nothing_else(ran, tmp_path):
-    plain = prefer(ran[0], tmp_path / "run", read_at=(1,), read_every=3).run
-    assert plain.read("entanglement") == {}
+def test_reading_them_or_watching_no_probes_changes_nothing_else(ran, tmp_path):
+    plain = prefer(ran[0], tmp_path / "run", read_at=(1,), read_every=3, probes=0).run
+    assert plain.read("entanglement") == plain.read("probe") == {}
+    assert plain.get("reading", "held_out/3")["greedy"]["estimate"] is None
+    assert ran[1].get("reading", "held_out/3")["greedy"]["estimate"] is not None
     strip = lambda run: [(key, body["loss"], body["gradient_norm"]) for key, body in run.read("step").items()]
     assert strip(plain) == strip(ran[1])
     assert plain.get("reading", "held_out/3")["values"] == ran[1].get("reading", "held_out/3")["values"]
