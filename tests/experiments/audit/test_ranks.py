@@ -111,7 +111,7 @@ def test_what_cannot_be_split_is_refused(options, size, said):
 @pytest.mark.parametrize("options", [{"tuner": "lora"}, {"reverse_with": "kl_anchor"}])
 def test_what_cannot_be_sharded_is_refused(options):
     conductor = Conductor(Group(World(2, 0, 0, 2)), sharded=True)
-    with pytest.raises(RefusedError, match="--shard knows full tuning and the plain reversal"):
+    with pytest.raises(RefusedError, match="--world with --shard knows full tuning and plain tuning both ways"):
         conductor.require(tiny(**options), estimate(tiny(), grid(tiny()), gather(tiny())))
 
 

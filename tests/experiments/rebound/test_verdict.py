@@ -57,8 +57,7 @@ def test_of_several_sweeps_the_first_ones_verdict_stands_and_the_sentence_says_w
     assert found["label"] == "inconclusive"
     assert found["labels"] == {"00-a": "inconclusive", "01-b": "not_aligned", "02-c": "inconclusive"}
     assert found["sentence"].endswith(
-        "This is the first of 3 sweeps (align mix 0, reversal method plain); all together: 2 inconclusive, "
-        "1 not aligned."
+        "This is the first of 3 sweeps (align mix 0, reverse with plain); all together: 2 inconclusive, 1 not aligned."
     )
 
 

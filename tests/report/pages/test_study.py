@@ -65,6 +65,7 @@ def test_a_claim_that_failed_stands_with_its_rule_like_one_that_held(page):
 def test_there_is_a_point_for_every_method_of_a_data_set(page):
     text = page[1]
     assert text.count('data-record="row:one_token/dpo/anchor"') > 3
+    assert_level(text)
     spoken = re.findall(r'aria-label="(Chosen change against margin[^"]*)"', text)
     assert len(spoken) == 2
     assert all(name in spoken[0] for name in ("dpo:", "dpo + anchor:", "simpo:"))
@@ -73,6 +74,14 @@ def test_there_is_a_point_for_every_method_of_a_data_set(page):
 def test_a_study_that_is_not_finished_says_so(tmp_path):
     text = stored(tmp_path / "run", {})[1]
     assert "Not finished: the same command goes on with the trainings." in text
+
+
+def assert_level(text):
+    """The line of no change crosses the first picture at the height of the tick 0."""
+    picture = text[text.index('aria-label="Chosen change against margin') :]
+    tick = float(re.search(r'y="([\d.]+)"[^>]*class="tk yt"[^>]*>0(?:\.0)?<', picture)[1])
+    heights = [(float(a), float(b)) for a, b in re.findall(r'y1="([\d.]+)"[^>]*y2="([\d.]+)"[^>]*class="st"', picture)]
+    assert any(a == b and abs(a - (tick - 4)) < 1 for a, b in heights)
 
 
 def numbers(body):

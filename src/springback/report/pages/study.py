@@ -159,7 +159,7 @@ def _sets(records: Records) -> Section:
         "from",
         "training",
         "held-out",
-        "shared behind the differing token",
+        "tokens shared behind",
         "cosine",
         "case 2",
         "left out",
@@ -175,13 +175,17 @@ def _sets(records: Records) -> Section:
 def _set_row(records: Records, name: str, body: Body) -> Row:
     record, shared = f"set:{name}", body["suffix_tokens"]
     key = next(key for key, each in records["diagnosis"].items() if each["data"] == name)
-    tail = "–" if shared is None else pointed(f"{shared['least']}–{shared['most']} tokens", record)
+    tail = "–" if shared is None else pointed(_from_to(shared["least"], shared["most"]), record)
     gone = sum(ledger["read"] - ledger["kept"] for ledger in body["ledgers"])
     told = (
         num(value(records["diagnosis"][key][part], f"diagnosis:{key}"), unit=False) for part in ("cosine", "case_2")
     )
     return (_called(name), body["source"], counted(body["train"], record), counted(body["held_out"], record), tail,
             *told, counted(gone, record))  # fmt: skip
+
+
+def _from_to(least: int, most: int) -> str:
+    return f"{least}" if least == most else f"{least}–{most}"
 
 
 def _method(body: Body) -> str:

@@ -28,7 +28,7 @@ def scatter(dots: tuple[Dot, ...], *, label: str) -> Markup:
     known = tuple(dot for dot in dots if dot.margin.known and dot.chosen.known)
     frame = Frame(520, 340, _span([d.margin for d in known]), _span([d.chosen for d in known]), left=52, right=16,
                   bottom=38)  # fmt: skip
-    zero = [line(frame.x(0.0), frame.top, frame.x(0.0), frame.floor, "st"), frame.reference(frame.y(0.0))]
+    zero = [line(frame.x(0.0), frame.top, frame.x(0.0), frame.floor, "st"), frame.reference(0.0)]
     parts = [*frame.grid(), *zero]
     for dot in known:
         parts += _dot(dot, frame)
