@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 import transformers as T
@@ -208,3 +210,15 @@ def test_in_float32_and_bfloat16_groups_stay_close_to_rows_alone():
         expected = torch.cat(alone(made, SOME)).float()
         apart_by = (logits(made, together(made, [SOME])).float() - expected).norm() / expected.norm()
         assert apart_by < bound
+
+
+def test_blocks_are_judged_by_attention_alone_because_rounding_grows_from_layer_to_layer(monkeypatch):
+    bound = 6e-3
+    monkeypatch.setattr(grouping, "CLOSE", {torch.bfloat16: bound})
+    made = network("llama").bfloat16()
+    inputs = together(made, [SOME])
+    mask = inputs.arguments["attention_mask"]
+    assert isinstance(mask, GroupMask)
+    under_the_mask = replace(inputs, arguments=inputs.arguments | {"attention_mask": mask + 0})
+    by_blocks, plain = logits(made, inputs).float(), logits(made, under_the_mask).float()
+    assert (by_blocks - plain).square().mean().sqrt() > bound * plain.std()

@@ -40,6 +40,8 @@ class GroupMask(Tensor):
     """Each block with its part of the mask."""
     repeats: int
     """Query heads for each head of keys; the network hands over as many copies of the latter."""
+    distances: "list[Tensor] | None" = None
+    """Where a list stands: every call is answered under the plain mask, and how far blocks are from that comes here."""
 
     @staticmethod
     def of(mask: Tensor, blocks: Sequence[Block], repeats: int = 1) -> "GroupMask":
@@ -69,9 +71,16 @@ def _attention(
 ) -> Tensor:
     """`scaled_dot_product_attention` under a `GroupMask`."""
     plain = dropout_p == 0 and not options.get("is_causal") and query.device.type == "cpu"
-    if plain and query.shape == key.shape == value.shape and query.shape[-2] == attn_mask.shape[-1] and available():
-        return _Blocks.apply(query, key, value, attn_mask.parts, attn_mask.repeats, options.get("scale"))  # pyright: ignore[reportReturnType]
-    return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **options)
+    if not (
+        plain and query.shape == key.shape == value.shape and query.shape[-2] == attn_mask.shape[-1] and available()
+    ):
+        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **options)
+    made: Any = _Blocks.apply(query, key, value, attn_mask.parts, attn_mask.repeats, options.get("scale"))
+    if attn_mask.distances is None:
+        return made
+    whole = F.scaled_dot_product_attention(query, key, value, attn_mask, **options)
+    attn_mask.distances.append((made - whole).float().square().mean().sqrt() / whole.float().std())
+    return whole
 
 
 class _Blocks(torch.autograd.Function):

@@ -2,6 +2,8 @@ import pytest
 
 from springback.errors import RefusedError
 from springback.experiments.rlhf.config import Rlhf, settled
+from springback.experiments.rlhf.rewards.choose import Terms, reward_named
+from springback.models.rollout import Completion
 
 
 def test_what_is_left_open_is_filled_in():
@@ -9,6 +11,12 @@ def test_what_is_left_open_is_filled_in():
     assert (real.batch, real.max_new_tokens, real.learning_rate) == (64, 64, 1e-5)
     assert (tiny.batch, tiny.steps, tiny.dtype, tiny.device) == (16, 8, "float32", "cpu")
     assert settled(Rlhf(reward="r.py", tuner="lora")).learning_rate == 1e-4
+
+
+def test_the_tiny_model_has_a_reward_of_its_own_that_counts_letters():
+    asked = settled(Rlhf(tiny=True))
+    reward = reward_named(asked.reward, Terms(timeout=1.0, remote=False, device="cpu"))
+    assert reward([Completion("p", text, (), (), ended=True) for text in ("aB1z", "", "ABC")]) == [0.5, 0.0, 0.0]
 
 
 def test_the_penalty_may_be_given_beside_the_method():

@@ -16,7 +16,8 @@ class Rlhf:
     model: str = EMBEDDED
     """The model to train: a directory, a hub id (`org/name@revision`) or an alias. Its start is the reference."""
     reward: str | None = None
-    """FILE.py or module:function (reward(completions)), program:COMMAND, http://…, scorer:NAME, a model's folder."""
+    """FILE.py or module:function (reward(completions)), program:COMMAND, http://…, scorer:NAME, a model's folder
+    (with --tiny: the share of lower-case letters)."""
     method: str = "grpo"
     """ppo, rloo, reinforce_plus_plus[_baseline], grpo, dr_grpo, dapo, gspo; with options: grpo:epsilon=0.1."""
     beta: float | None = None
@@ -80,7 +81,7 @@ class Rlhf:
 DEFAULTS: dict[bool, dict[str, Any]] = {
     False: {"steps": 50, "prompts_per_step": 8, "group": 8, "max_new_tokens": 64, "learning_rate": 1e-5},
     True: {"steps": 8, "prompts_per_step": 4, "group": 4, "max_new_tokens": 12, "learning_rate": 3e-4,
-           "dtype": "float32", "device": "cpu"},
+           "dtype": "float32", "device": "cpu", "reward": "springback.experiments.rlhf.rewards.made:reward"},
 }  # fmt: skip
 """By `--tiny`: what fills in the options left open."""
 LORA_RATE = 1e-4
@@ -141,9 +142,9 @@ def settled(asked: Rlhf, *, rewarded: bool = True) -> Design:
     found |= DEFAULTS[asked.tiny] | filled
     if asked.learning_rate is None and asked.tuner == "lora" and not asked.tiny:
         found["learning_rate"] = LORA_RATE
-    if asked.reward is None and rewarded:
+    if "reward" not in found and rewarded:
         raise refused("reward", "says what is rewarded, and is missing", "give --reward FILE.py, a program, an address")
-    found |= {"reward": asked.reward or "", "method": _method(asked)}
+    found |= {"reward": found.get("reward", "") if rewarded else "", "method": _method(asked)}
     _bounds(found)
     design = Design(**{field.name: found[field.name] for field in fields(Design)})
     _check(design)
