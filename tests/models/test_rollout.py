@@ -4,7 +4,7 @@ from tests.models.tiny_networks import network, tokens
 
 from springback.errors import RefusedError
 from springback.models.generate import sample
-from springback.models.rollout import roll, seed_of
+from springback.models.rollout import _draw, roll, seed_of
 from springback.models.rows import Row
 from springback.models.score import answer_logits, token_logprobs
 
@@ -91,3 +91,8 @@ def test_log_probabilities_agree_with_scoring_at_temperature_1():
     for prompt, group in zip(PROMPTS, rolled(built), strict=True):
         for one, found in zip(group, token_logprobs(built, [Row(prompt, o.ids, 0, 0) for o in group]), strict=True):
             torch.testing.assert_close(torch.tensor(one.logprobs).double(), found, rtol=0, atol=1e-6)
+
+
+def test_tokens_that_are_impossible_add_nothing_to_the_entropy():
+    drawn = _draw(torch.tensor([[0.0, 0.0, -torch.inf, 0.0, 0.0]]), [torch.Generator().manual_seed(0)], 1.0)
+    torch.testing.assert_close(drawn.entropies, torch.tensor(4.0).log()[None].double(), rtol=0, atol=1e-6)

@@ -182,7 +182,7 @@ def _draw(logits: Float[Tensor, "row vocab"], generators: Sequence[torch.Generat
         raise ValueError("The network's logits are not finite: nothing can be sampled from it.")
     uniforms = torch.stack([torch.rand((), generator=one, dtype=torch.float64) for one in generators])
     tokens = torch.searchsorted(mass, (uniforms * mass[:, -1])[:, None], right=True).clamp(max=logits.shape[-1] - 1)
-    entropies = torch.special.entr(shares).sum(dim=-1)
+    entropies = -torch.linalg.vecdot(shares, logprobs.clamp(min=torch.finfo(logprobs.dtype).min))  # 0·log 0 is 0
     return _Drawn(tokens.squeeze(-1), logprobs.gather(-1, tokens).squeeze(-1).double(), entropies.double())
 
 
