@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache
 
+from springback.models import single_query
 from springback.models.cache import select
 from springback.models.prefix import Prefix, empty, shared
 from springback.models.readout import read
@@ -56,11 +57,13 @@ class Cached:
         self.cache = prefix.for_rows(len(rows)) or cache
 
     def logits(self) -> Tensor:
+        mask = self.seen.long()
         if self.live[0].ids:
             self.ids = torch.tensor([row.ids[-1:] for row in self.live])
             self.positions = self.positions[:, -1:] + 1
             self.seen = torch.cat([self.seen, torch.ones(len(self.live), 1, dtype=torch.bool)], dim=1)
-        inputs = {"input_ids": self.ids, "attention_mask": self.seen.long(), "position_ids": self.positions}
+            mask = single_query.mask(self.network, self.seen)
+        inputs = {"input_ids": self.ids, "attention_mask": mask, "position_ids": self.positions}
         inputs = {name: value.to(self.device) for name, value in inputs.items()}
         last = torch.zeros(self.ids.shape, dtype=torch.bool)
         last[:, -1] = True

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from springback.models.attending_mask import AttendingMask
 
 BLOCK = 64
 """Queries of a block, about; 32 to 96 were equally fast on a CPU core, 192 was 10 % slower."""
@@ -33,7 +34,7 @@ class Block(NamedTuple):
         return (self.queries.stop - self.queries.start) * sum(_lengths(self.keys))
 
 
-class GroupMask(Tensor):
+class GroupMask(AttendingMask):
     """An additive attention mask [batch, 1, time, time] with its blocks; outside them nothing is seen."""
 
     parts: tuple[tuple[Block, Tensor], ...]
@@ -51,36 +52,23 @@ class GroupMask(Tensor):
         made.repeats = repeats
         return made
 
-    @classmethod
-    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        with torch._C.DisableTorchFunctionSubclass():
-            if func is F.scaled_dot_product_attention:
-                return _attention(*args, **(kwargs or {}))
-            out = func(*args, **(kwargs or {}))
-        whole = func is Tensor.__getitem__ and out.shape == args[0].shape
-        return args[0] if whole else out
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, dropout_p: float = 0.0, **options: Any) -> Tensor:
+        plain = dropout_p == 0 and not options.get("is_causal") and query.device.type == "cpu"
+        if not (
+            plain and query.shape == key.shape == value.shape and query.shape[-2] == self.shape[-1] and available()
+        ):
+            return super().attend(query, key, value, dropout_p, **options)
+        made: Any = _Blocks.apply(query, key, value, self.parts, self.repeats, options.get("scale"))
+        if self.distances is None:
+            return made
+        whole = super().attend(query, key, value, **options)
+        self.distances.append((made - whole).float().square().mean().sqrt() / whole.float().std())
+        return whole
 
 
 def available() -> bool:
     """Whether this torch has the operations that blocks are computed by."""
     return all(hasattr(torch.ops.aten, name) for name in _OPERATIONS)
-
-
-def _attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Any = None, dropout_p: float = 0.0, **options: Any
-) -> Tensor:
-    """`scaled_dot_product_attention` under a `GroupMask`."""
-    plain = dropout_p == 0 and not options.get("is_causal") and query.device.type == "cpu"
-    if not (
-        plain and query.shape == key.shape == value.shape and query.shape[-2] == attn_mask.shape[-1] and available()
-    ):
-        return F.scaled_dot_product_attention(query, key, value, attn_mask, dropout_p, **options)
-    made: Any = _Blocks.apply(query, key, value, attn_mask.parts, attn_mask.repeats, options.get("scale"))
-    if attn_mask.distances is None:
-        return made
-    whole = F.scaled_dot_product_attention(query, key, value, attn_mask, **options)
-    attn_mask.distances.append((made - whole).float().square().mean().sqrt() / whole.float().std())
-    return whole
 
 
 class _Blocks(torch.autograd.Function):

@@ -13,7 +13,7 @@ from torch import nn
 
 from springback.models.group_attention import GroupMask, available
 from springback.models.group_layout import Bins, Group, blocks, layout, tokens, width_of
-from springback.models.packing import CLOSE, REACHES, TOKEN, Inputs, why_not
+from springback.models.packing import CLOSE, TOKEN, Inputs, reach, why_not
 from springback.models.readout import quiet, read, text_config
 from springback.models.rows import Row, pad_right
 
@@ -81,8 +81,8 @@ def check(groups: Sequence[Group]) -> None:
 
 def _cheapest(network: nn.Module, groups: Sequence[Group], ways: Sequence[Bins]) -> Inputs:
     check(groups)
-    reach, size = _reach(network), text_config(network).hidden_size
-    within = [bins for bins in ways if max(map(width_of, bins)) <= reach]
+    size = text_config(network).hidden_size
+    within = [bins for bins in ways if max(map(width_of, bins)) <= reach(network)]
     if within and why_not(network) is None:
         best = min(within, key=lambda bins: _cost(network, bins, size))
         if _cost(network, best, size) < _cost_apart(groups, size):
@@ -94,16 +94,11 @@ def _filled(network: nn.Module, groups: Sequence[Group]) -> Iterator[list[Group]
     """Groups in their order, as many in a batch row as the network reaches."""
     row: list[Group] = []
     for group in groups:
-        if row and width_of([*row, group]) > min(_reach(network), LONGEST):
+        if row and width_of([*row, group]) > min(reach(network), LONGEST):
             yield row
             row = []
         row.append(group)
     yield row
-
-
-def _reach(network: nn.Module) -> int:
-    config = text_config(network)
-    return min((reach for name in REACHES if (reach := getattr(config, name, None))), default=2**31)
 
 
 def _cost(network: nn.Module, bins: Bins, size: int) -> float:

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor, nn
 
-from springback.models.readout import accepts, quiet, read
+from springback.models.readout import accepts, quiet, read, text_config
 from springback.models.rows import Row, common_prefix, pad_right
 
 PROBE = (Row((1, 2, 3, 4), (5, 6, 7, 8), 1, 0), Row((1, 2, 3), (9, 5, 6), 1, 0), Row((1, 2, 4, 3, 2), (8, 7), 1, 0))
@@ -83,13 +83,19 @@ def why_not(network: nn.Module) -> str | None:
     return _packable[network]
 
 
+def reach(network: nn.Module) -> int:
+    """How many tokens the network's attention and its buffers are sure to reach."""
+    config = text_config(network)
+    return min((found for name in REACHES if (found := getattr(config, name, None))), default=2**31)
+
+
 def _cheaper(network: nn.Module, rows: Sequence[Row]) -> bool:
     longest, shared = max(map(len, rows)), common_prefix([row.prompt for row in rows])
     together, rectangle = sum(map(len, rows)) - shared * (len(rows) - 1), longest * len(rows)
-    config = network.config.get_text_config()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
-    if together > min((reach for name in REACHES if (reach := getattr(config, name, None))), default=together):
+    if together > reach(network):
         return False
-    return _cost(together, together, config.hidden_size) < _cost(rectangle, longest, config.hidden_size)
+    width = text_config(network).hidden_size
+    return _cost(together, together, width) < _cost(rectangle, longest, width)
 
 
 def _cost(tokens: int, seen: int, width: int) -> float:
