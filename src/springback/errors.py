@@ -13,6 +13,10 @@ class RefusedError(ValueError):
         self.message, self.kind, self.next, self.where = message, kind, next, where
 
 
+class StoppedError(RefusedError):
+    """The same, found on the way: exit code 1; what is stored stays, and the same command goes on from there."""
+
+
 class InterruptedRunError(Exception):
     """The user stopped the run; what is stored stays, and the same command goes on: exit code 130."""
 

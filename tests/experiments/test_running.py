@@ -2,7 +2,7 @@
 
 import pytest
 
-from springback.errors import RefusedError
+from springback.errors import RefusedError, StoppedError
 from springback.experiments.running import Finished, carried_out
 from springback.store.run import Run
 
@@ -41,10 +41,24 @@ def test_a_refusal_after_a_record_keeps_it(tmp_path):
         run.append("cell", "0", {"value": 1})
         raise RefusedError("no", kind="option", next="say yes")
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(StoppedError, match="no"):
         carried(tmp_path / "run", refused)
     with Run.look(tmp_path / "run") as found:
         assert found.keys("cell") == ["0"]
+
+
+def test_records_of_runs_within_count_and_those_of_an_earlier_call_do_not(tmp_path):
+    def refused(run: Run):
+        if not (run.path / "part").exists():
+            carried(run.path / "part", lambda part: part.append("cell", "0", {"value": 1}) or {})
+        raise RefusedError("no", kind="option", next="say yes")
+
+    with pytest.raises(StoppedError):
+        carried(tmp_path / "run", refused)
+    with pytest.raises(RefusedError) as found:
+        carried(tmp_path / "run", refused)
+    assert not isinstance(found.value, StoppedError)
+    assert (tmp_path / "run" / "part").exists()
 
 
 def test_what_the_work_reports_is_handed_on(tmp_path):

@@ -45,6 +45,8 @@ def test_an_adapter_comes_back_on_its_base(tmp_path):
         for name in trainable(model.network):
             model.network.get_parameter(name).normal_(std=0.1, generator=torch.Generator().manual_seed(1))
     save_adapter(model, tmp_path / "adapter", base=str(base))
+    modules = json.loads((tmp_path / "adapter/adapter_config.json").read_text())["target_modules"]
+    assert modules == sorted(modules)
     peft = pytest.importorskip("peft")
     theirs = peft.PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), str(tmp_path / "adapter"))
     plain = AutoModelForCausalLM.from_pretrained(tmp_path / "adapter")

@@ -21,8 +21,8 @@ Args:
 
 `Flat[X]` makes every field of a dataclass an option; a `tuple[int, ...]` field takes `--sizes 16,64` and a `bool` field
 is a flag. `--json`, `--quiet` and `--config FILE` come with `common`. Register the command in `cli/main.py` (one line).
-Raise `RefusedError` for the user's mistakes (exit 2), return `status="not_reportable"` (3) or `"gate_failed"` (4) where
-the measurement says so; any other exception becomes `failed` (1), `KeyboardInterrupt` 130.
+Raise `RefusedError` for the user's mistakes (exit 2; a `StoppedError` 1), return `status="not_reportable"` (3) or
+`"gate_failed"` (4) where the measurement says so; any other exception becomes `failed` (1), `KeyboardInterrupt` 130.
 """
 
 import json
@@ -36,7 +36,7 @@ from typing import Any, Final, Literal
 
 from springback import __version__
 from springback.cli.output import machine_only, show, tell
-from springback.errors import InterruptedRunError, RefusedError
+from springback.errors import InterruptedRunError, RefusedError, StoppedError
 
 SCHEMA: Final = 1
 """Of the envelope: raised when a key changes its meaning."""
@@ -109,7 +109,7 @@ def give(command: str, ask: Callable[[], object], *, as_json: bool, quiet: bool 
 
 def _refusal(error: RefusedError) -> Answer:
     trouble = Trouble(kind=error.kind, message=error.message, where=error.where, next=error.next)
-    return Answer(status="refused", trouble=trouble)
+    return Answer(status="failed" if isinstance(error, StoppedError) else "refused", trouble=trouble)
 
 
 def caught(ask: Callable[[], object]) -> object:

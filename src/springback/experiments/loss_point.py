@@ -96,8 +96,8 @@ def refused(message: str, next: str = "See `springback losses --help`.") -> Refu
 
 
 def _parts(word: str) -> list[str]:
-    """What stands between commas, unless they belong to a name's options."""
-    return [word] if ":" in word.partition("=")[0] else word.split(",")
+    """What stands between commas or blanks, unless they belong to a name's options."""
+    return [word] if ":" in word.partition("=")[0] else word.replace(",", " ").split()
 
 
 def _sorted(words: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:

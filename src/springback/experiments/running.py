@@ -9,7 +9,8 @@ from typing import Any
 
 import psutil
 
-from springback.errors import RefusedError
+from springback.errors import RefusedError, StoppedError
+from springback.store import description
 from springback.store.run import Run
 
 
@@ -36,22 +37,35 @@ def carried_out(
     """Open the run or go on with it, do the work, close it as complete; its cost is that of all calls together.
 
     The seconds of a call that was killed are lost; of one that was interrupted or failed they are kept. Raises
-    `RefusedError` as `Run.open`, and whatever `work` raises.
+    `RefusedError` as `Run.open`, and whatever `work` raises; a `RefusedError` of `work` that comes after this call has
+    stored something is a `StoppedError`, and one before the first record takes the run's directory away again.
     """
     began = time.monotonic()
     with Run.open(path, command=command, asked=asked, identity=identity, about=about) as run:
-        before = run.meta.get("spent") or 0.0
+        before, there = run.meta.get("spent") or 0.0, stored(path)
         try:
             done = work(run)
-        except RefusedError:  # before the first record, it takes the new run's directory away again
-            run.abandon()
-            raise
+        except RefusedError as error:
+            if stored(path) == there:
+                run.abandon()
+                raise
+            run.note(spent=before + time.monotonic() - began)
+            raise StoppedError(error.message, kind=error.kind, where=error.where, next=error.next) from error
         except BaseException:
             run.note(spent=before + time.monotonic() - began)
             raise
         run.finish("complete", cost={"seconds": before + time.monotonic() - began, "peak_bytes": peak_bytes()})
         warnings = run.warnings
     return Finished(Run.look(path), done, tuple(warnings))
+
+
+def stored(path: Path) -> int:
+    """How many records a run holds, those of the runs within it too."""
+    count = 0
+    for file in path.rglob(description.NAME):
+        with Run.look(file.parent) as run:
+            count += sum(run.kinds().values())
+    return count
 
 
 def say(line: str) -> None:

@@ -48,6 +48,8 @@ def save_adapter(model: LanguageModel, folder: Path, *, base: str) -> None:
     from dataclasses import replace
 
     replace(config, base_model_name_or_path=base, inference_mode=True).save_pretrained(str(partial))
+    said = _read(partial / "adapter_config.json")
+    _write(partial / "adapter_config.json", said | {"target_modules": sorted(said["target_modules"])})
     safetensors.torch.save_file(_factors(model.network), partial / WEIGHTS, metadata={"format": "pt"})
     _tokenizer(model, partial)
     _into_place(partial, folder)

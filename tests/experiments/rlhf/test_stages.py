@@ -50,8 +50,10 @@ def test_three_stages_leave_three_models_and_the_second_call_does_nothing(file, 
     assert told["stages"][0]["found"]["loss"]["difference"]["estimate"] < 0
     assert told["held_out"]["n"] == 3
     assert told["model"] == str(tmp_path / "run/ppo/model")
+    written = (tmp_path / "run/run.json").read_bytes()
     again = run_stages(file, line, tmp_path / "run", quiet=True)
     assert set(again.work_done.values()) == {0}
+    assert (tmp_path / "run/run.json").read_bytes() == written
 
 
 @pytest.mark.parametrize(
@@ -59,7 +61,7 @@ def test_three_stages_leave_three_models_and_the_second_call_does_nothing(file, 
     [
         (("reward", "sft", "ppo"), {}),
         (("sft", "reward"), {}),
-        (("sft", "ppo"), {}),
+        (("sft", "ppo"), {"tiny": False}),
         (("sft", "reward", "ppo"), {"reward": "r.py"}),
         (("sft", "reward", "ppo"), {"method": "rloo"}),
     ],
@@ -67,7 +69,7 @@ def test_three_stages_leave_three_models_and_the_second_call_does_nothing(file, 
 )
 def test_what_is_no_pipeline_is_refused(stages, options):
     with pytest.raises(RefusedError):
-        line_of(stages, Rlhf(tiny=True, **options))
+        line_of(stages, Rlhf(**{"tiny": True} | options))
 
 
 def test_the_method_s_options_and_a_given_reward_are_kept():

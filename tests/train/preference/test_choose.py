@@ -59,7 +59,7 @@ def test_a_name_from_elsewhere_stands_for_one_loss_only():
     ("dpo_shift_linear:steps=1.5", "steps must be a whole number, got 1.5", "steps"),
     ("dpo:beta=-1", "beta must be a number > 0, got -1", "beta"),
     ("exo:label_smoothing=0", "label_smoothing must be in (0, 0.5), got 0", "label_smoothing"),
-    ("discopop:tau=2", "tau must be in (0, 1], got 2", "tau"),
+    ("discopop:tau=-1", "tau must be a number > 0, got -1", "tau"),
     ("nowhere.py", "There is no file nowhere.py", "module:function"),
     ("no_such_module:loss", "cannot be imported", "module:function"),
 ])  # fmt: skip

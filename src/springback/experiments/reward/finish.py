@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from springback.experiments.reward.measures import measures
-from springback.fit.checks import Moved
 from springback.models import reward_folder
 from springback.store.run import Run
 
@@ -29,7 +28,7 @@ CLOSE = 1e-3
 def finish(run: Run, bench: "Trainer") -> None:
     """Store what is still missing; the checkpoint is deleted at the end."""
     if run.get("moved", "moved") is None and bench.moved is not None:
-        run.append("moved", "moved", moved(bench.moved))
+        run.append("moved", "moved", bench.moved)
     told = bench.save(run.path / MODEL)
     if run.get("held_out", "held_out") is None:
         saved = reward_folder.load(str(run.path / MODEL), dtype=torch.float32, device=str(bench.model.network.device))
@@ -41,14 +40,6 @@ def finish(run: Run, bench: "Trainer") -> None:
     if run.get("accounting", "accounting") is None:
         run.append("accounting", "accounting", accounting(run, bench, _proof(run, bench), told))
     shutil.rmtree(bench.folder, ignore_errors=True)
-
-
-def moved(found: Moved) -> dict[str, Any]:
-    """Whether every trained tensor moved in the first steps."""
-    stuck = ", ".join(f"{one.name} ({one.why})" for one in found.stuck[:3])
-    enough = found.steps >= found.needed
-    why = stuck or ("all moved" if enough else f"{found.steps} of {found.needed} steps were watched")
-    return {"tensors": found.tensors_total, "moved": found.moved, "ok": found.ok, "why": why, "enough": enough}
 
 
 def accounting(run: Run, bench: "Trainer", proof: Mapping[str, Any], told: Sequence[str]) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class Trainer:
     ledgers: Sequence[Ledger]
     folder: Path
     """Where the checkpoint lies."""
-    moved: Moved | None = None
+    moved: dict[str, Any] | None = None
+    """What the first steps moved; None until one was taken."""
     work: dict[str, int] = field(default_factory=lambda: {"optimizer_steps": 0, "answers_read": 0})
 
     @property
@@ -65,6 +66,7 @@ class Trainer:
         if not isinstance(found, checkpoint.Checkpoint):
             return 0
         self.update.load(found.tensors)
+        self.moved = found.facts["moved"]
         return int(found.facts["step"])
 
     def train(self, first: int) -> Iterator[Step]:
@@ -83,7 +85,7 @@ class Trainer:
 
     def keep(self, step: int) -> None:
         """Make weights and moments durable, as those after so many steps."""
-        checkpoint.save(self.folder / LAST, self.update.state(), {"step": step})
+        checkpoint.save(self.folder / LAST, self.update.state(), {"step": step, "moved": self.moved})
 
     def read(self, rows: Sequence[Ranked], saved: RewardModel | None = None) -> list[dict[str, Any]]:
         """`scores`, `relevance` and `tokens` of each row's answers, as the model stands, or by the saved one."""
@@ -110,7 +112,7 @@ class Trainer:
     def _watched(self, steps: Iterator[Step]) -> Iterator[Step]:
         watch = FirstSteps(self.update, STEPS[self.design.tuner])
         for step in watch.watch(steps):
-            self.moved = watch.report
+            self.moved = told(watch.report)
             yield step
 
 
@@ -127,6 +129,16 @@ def trainer(design: Design, sources: Sources, loss: Loss, folder: Path) -> Train
     update = MasterAdamW(model.network, masters)
     ledgers = [*sources.ledgers, *(part.ledger for part in most)]
     return Trainer(design, model, loss, update, most[0].rows, most[1].rows, most[1].where, ledgers, folder)
+
+
+def told(found: Moved | None) -> dict[str, Any] | None:
+    """Whether every trained tensor moved in the first steps."""
+    if found is None:
+        return None
+    stuck = ", ".join(f"{one.name} ({one.why})" for one in found.stuck[:3])
+    enough = found.steps >= found.needed
+    why = stuck or ("all moved" if enough else f"{found.steps} of {found.needed} steps were watched")
+    return {"tensors": found.tensors_total, "moved": found.moved, "ok": found.ok, "why": why, "enough": enough}
 
 
 def order(rows: int, examples: int, seed: int) -> list[int]:

@@ -29,8 +29,8 @@ def run_rlhf(prompts: Path | None, design: Design, out: Path | None, *, quiet: b
     """Run the training, or go on with it, or find that it is done.
 
     Raises:
-        RefusedError: anything that cannot work, before anything is spent; and a reward that fails on the way, whose
-            run stays and goes on when the same command is given again.
+        RefusedError: anything that cannot work, before anything is spent.
+        StoppedError: a reward that fails on the way; the run stays, and the same command goes on.
     """
     tell: Callable[[str], None] = (lambda _: None) if quiet else say
     asked = {"prompts_file": str(prompts) if prompts else None, **asdict(design)}

@@ -73,6 +73,9 @@ def run_stages(file: Path, line: Line, out: Path | None, *, quiet: bool = False)
     announce(as_audit(design), (lambda _: None) if quiet else say)
     dealt = split(file, design.held_out, MOST_HELD_OUT[design.tiny])
     known = {"data_sha256": dealt.data.sha256}
+    done = Run.finished(path, command="rlhf", asked=asked, identity=known)
+    if done is not None and (path / line.names[-1] / MODEL / "config.json").is_file():
+        return Finished(done, dict.fromkeys(line.names, 0))
     work = lambda run: _worked(run, line, dealt, known, quiet=quiet)
     about = provenance.about(device=design.device)
     return carried_out(path, work, command="rlhf", asked=asked, identity=known, about=about)

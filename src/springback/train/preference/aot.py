@@ -39,7 +39,7 @@ class AOT:
 
     def __post_init__(self) -> None:
         checks.positive(beta=self.beta)
-        checks.share_below_half(label_smoothing=self.label_smoothing)
+        checks.share_up_to_half(label_smoothing=self.label_smoothing)
 
     def __call__(self, policy: PairLogprobs, reference: PairLogprobs) -> PerPair:
         return _logistic(self, policy.margin - _of_equal_rank(policy.margin, reference.margin))
@@ -63,7 +63,7 @@ class AOTUnpaired:
 
     def __post_init__(self) -> None:
         checks.positive(beta=self.beta)
-        checks.share_below_half(label_smoothing=self.label_smoothing)
+        checks.share_up_to_half(label_smoothing=self.label_smoothing)
 
     def __call__(self, policy: PairLogprobs, reference: PairLogprobs) -> PerPair:
         ratio = policy.over(reference)

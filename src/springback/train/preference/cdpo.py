@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 
 from springback import papers
-from springback.train.preference.checks import positive, share_below_half
+from springback.train.preference.checks import positive, share_up_to_half
 from springback.train.preference.method import Law, Need
 from springback.train.preference.pairs import PairLogprobs, PerPair
 
@@ -36,7 +36,7 @@ class CDPO:
 
     def __post_init__(self) -> None:
         positive(beta=self.beta)
-        share_below_half(label_smoothing=self.label_smoothing)
+        share_up_to_half(label_smoothing=self.label_smoothing)
 
     def __call__(self, policy: PairLogprobs, reference: PairLogprobs) -> PerPair:
         margin = self.beta * policy.over(reference).margin

@@ -21,6 +21,12 @@ def finite(**options: float) -> None:
         require(math.isfinite(value), name, "a finite number", value)
 
 
+def share_up_to_half(**options: float) -> None:
+    """Each is the share of labels believed wrong; at a half the labels say nothing."""
+    for name, value in options.items():
+        require(0 <= value <= 0.5, name, "in [0, 0.5]", value)
+
+
 def share_below_half(**options: float) -> None:
     """Each is the share of labels believed wrong."""
     for name, value in options.items():
