@@ -92,6 +92,12 @@ def test_a_plan_says_what_it_would_take_and_writes_nothing(answered, tmp_path, c
         (["--held-out", "1.5"], "option", "--held-out"),
         (["--max-length", "20"], "data", "pairs.jsonl:1"),
         (["--loss", "aot", "--accumulate", "2"], "option", "--accumulate"),
+        (["--loss", "kto", "--accumulate", "2"], "option", "--accumulate"),
+        (["--filter", "ches"], "option", "--filter"),
+        (["--loss", "kto", "--filter", "product"], "option", "--filter"),
+        (["--checkpoint-seconds", "0"], "option", "--checkpoint-seconds"),
+        (["--world", "2"], "option", "--world"),
+        (["--shard"], "option", "--shard"),
     ],
 )
 def test_what_cannot_hold_is_refused_before_anything_is_written(answered, tmp_path, capfd, words, kind, where):

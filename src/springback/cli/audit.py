@@ -48,7 +48,7 @@ def app(  # noqa: PLR0913  what is not an option of the audit itself
     return Answer(
         outcome.result(done.run, done.work_done, page),
         lines=outcome.lines(done.run, page),
-        warnings=[*done.warnings, *([] if fine else [f"not reportable: {why}"])],
+        warnings=[*done.warnings, *outcome.cautions(done.run), *([] if fine else [f"not reportable: {why}"])],
         status="done" if fine else "not_reportable",
         run=done.run.path,
     )

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import environ
-from typing import Any
+from typing import Any, Literal
 
 from springback.cli.output import tell
 from springback.errors import RefusedError
@@ -16,8 +16,13 @@ HELP = "Processes that torchrun has started to train one model together; refused
 
 
 @contextmanager
-def together(asked: int | None, device: str, *, sharded: bool = False) -> Iterator[Any]:
-    """What the first process conducts the others with, or None without `--world`. The others stay here, and exit."""
+def together(
+    asked: int | None, device: str, *, sharded: bool = False, of: Literal["audit", "prefer"] = "audit"
+) -> Iterator[Any]:
+    """What the first process conducts the others with, or None without `--world`. The others stay here, and exit.
+
+    `of`: the experiment whose `ranks` say how.
+    """
     found = _checked(asked)
     if found is None and sharded:
         raise RefusedError(
@@ -29,15 +34,15 @@ def together(asked: int | None, device: str, *, sharded: bool = False) -> Iterat
         return
     import torch
 
-    from springback.experiments.audit.ranks import Conductor
     from springback.parallel.group import all_present, joined
 
+    ranks = _ranks(of)
     with joined(found, accelerator=device in ("auto", "cuda") and torch.cuda.is_available()) as group:
         if not found.leads:
-            raise SystemExit(_followed(group))
+            raise SystemExit(_followed(group, ranks))
         try:
             with all_present():
-                yield Conductor(group, sharded)
+                yield ranks.Conductor(group, sharded)
         except RefusedError:
             group.say(None)
             raise
@@ -53,14 +58,22 @@ def _checked(asked: int | None) -> World | None:
         raise
 
 
-def _followed(group: Any) -> int:
+def _ranks(of: str) -> Any:
+    """The module that says what the first process orders, and what the others do then."""
+    if of == "prefer":
+        from springback.experiments.prefer import ranks
+    else:
+        from springback.experiments.audit import ranks
+    return ranks
+
+
+def _followed(group: Any, ranks: Any) -> int:
     """The exit code of a process that follows; what it cannot do it says on standard error."""
-    from springback.experiments.audit.ranks import follow
     from springback.parallel.group import all_present
 
     try:
         with all_present():
-            follow(group)
+            ranks.follow(group)
     except RefusedError as error:
         tell([f"process {group.world.rank}: {error.message}", f"  next: {error.next}"])
         return 2

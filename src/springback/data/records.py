@@ -30,6 +30,8 @@ class Example:
     """Name of the file, without its folder."""
     other: str | None = field(default=None, compare=False)
     """The other answer to the same prompt, where the row is one side of a pair."""
+    wanted: bool | None = field(default=None, compare=False)
+    """Which side of a pair the row is; None where it is none."""
 
     @property
     def where(self) -> str:
@@ -56,13 +58,14 @@ class Pair:
     @property
     def align(self) -> Example:
         """The row that teaches what is wanted."""
-        return _row(self.prompt, self.wanted, self.where[0], self.opposite if self.opposite_prompt is None else None)
+        other = self.opposite if self.opposite_prompt is None else None
+        return _row(self.prompt, self.wanted, self.where[0], other, wanted=True)
 
     @property
     def reverse(self) -> Example:
         """The row that teaches the opposite."""
         other = self.wanted if self.opposite_prompt is None else None
-        return _row(self.opposite_prompt or self.prompt, self.opposite, self.where[1], other)
+        return _row(self.opposite_prompt or self.prompt, self.opposite, self.where[1], other, wanted=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,6 @@ def said(prompt: Sequence[Message]) -> str:
     return "\x00".join(f"{turn.role}\x00{plain(turn.content)}" for turn in prompt)
 
 
-def _row(prompt: Prompt, answer: str, where: str, other: str | None) -> Example:
+def _row(prompt: Prompt, answer: str, where: str, other: str | None, *, wanted: bool) -> Example:
     file, _, line = where.rpartition(":")
-    return Example(prompt, answer, int(line), file, other)
+    return Example(prompt, answer, int(line), file, other, wanted)

@@ -93,6 +93,8 @@ def evaluated(name: str, method: "Method", point: Point) -> dict[str, Any]:
 
     RefusedError where a number is missing; `value` is None, with the reason, where the result is no number.
     """
+    if "embeddings" in method.needs:
+        raise refused(f"{name} is a loss of hidden states: it pushes at no log-probability", "Leave --at out.")
     if lacking := missing(method, point):
         raise refused(f"{name} needs {', '.join(lacking)}", f"{lacking[0]}: {NUMBERS[lacking[0]]}.")
     value, up, down = _numbers(method, point)
@@ -100,6 +102,7 @@ def evaluated(name: str, method: "Method", point: Point) -> dict[str, Any]:
     if not all(math.isfinite(number) for number in (value, up, down)):
         return {**found, "value": None, "d_w": None, "d_l": None, "why": f"not finite: {value}, {up}, {down}"}
     pushes = {"chosen": _way(up), "rejected": _way(-down)}
+    value, up, down = (number + 0.0 for number in (value, up, down))  # no −0
     return {**found, "value": value, "d_w": up, "d_l": down, "pushes": pushes}
 
 

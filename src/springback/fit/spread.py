@@ -11,7 +11,7 @@ What it does not do: hide the summing behind the backward pass, or save memory (
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -22,13 +22,22 @@ from springback.fit.slots import Slot
 from springback.parallel.group import Group
 
 
-def share(loss: Callable[[Any, Sequence[Any]], Summed], group: Group) -> Callable[[Any, Sequence[Any]], Summed]:
+@runtime_checkable
+class Rows(Protocol):
+    """A micro-batch that can be cut: a list of rows is one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Any: ...
+
+
+def share(loss: Callable[[Any, Any], Summed], group: Group) -> Callable[[Any, Any], Summed]:
     """The loss of this process's rows; its value, weight and tokens are those of the whole batch.
 
     `ValueError` where a batch has fewer rows than there are processes.
     """
 
-    def of(network: Any, batch: Sequence[Any]) -> Summed:
+    def of(network: Any, batch: Rows) -> Summed:
         own = batch[group.world.rank :: group.world.size]
         if len(batch) < group.world.size:
             raise ValueError(f"A batch of {len(batch)} rows cannot be split over {group.world.size} processes.")

@@ -73,6 +73,13 @@ class Group:
         self.add_(tensor)
         return tensor.tolist()
 
+    def gathered(self, own: object) -> list[Any]:
+        """What every process holds, in the order of their ranks."""
+        found: list[Any] = [None] * self.world.size
+        with all_present():
+            dist.all_gather_object(found, own)
+        return found
+
     def differ(self, numbers: Sequence[int]) -> list[int]:
         """Indices of the numbers (64 bits) that are not the same in all processes."""
         most, least = torch.tensor(numbers, dtype=torch.int64), torch.tensor(numbers, dtype=torch.int64)

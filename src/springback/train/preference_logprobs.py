@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from springback.models.pair_tokens import Item, LabelledRow, RankedRows, answers
 from springback.models.rows import Row, RowPair
+from springback.train.pair_embeddings import pair_embeddings
 from springback.train.pair_logprobs import labelled_logprobs, list_logprobs, pair_logprobs
+from springback.train.preference.embeddings import States
 from springback.train.preference.kto import mismatches
 from springback.train.preference.labelled import LabelledLogprobs
 from springback.train.preference.lists import ListLogprobs
@@ -25,16 +27,23 @@ READ: frozenset[Need] = frozenset({"lengths", "tokens", "collision", "divergence
 
 
 def logprobs(
-    network: nn.Module, items: Sequence[Item], needs: AbstractSet[Need], *, reference: nn.Module | None = None
+    network: nn.Module,
+    items: Sequence[Item],
+    needs: AbstractSet[Need],
+    *,
+    reference: nn.Module | None = None,
+    states: States | None = None,
 ) -> Logprobs:
     """Log π of the items' answers with its graph, nats; items are of one kind.
 
-    `reference`: the network that the need `divergence` compares with.
+    `reference`: the network that the need `divergence` compares with; `states`: what the need `embeddings` reads.
     """
     read = frozenset(needs & READ)
     if all(isinstance(item, RowPair) for item in items):
         pairs = [item for item in items if isinstance(item, RowPair)]
         compared = reference if "divergence" in read else None
+        if states is not None:
+            return pair_embeddings(network, pairs, states, read, reference=compared)
         return pair_logprobs(network, pairs, read, reference=compared)
     if all(isinstance(item, RankedRows) for item in items):
         return list_logprobs(network, [answers(item) for item in items], relevance(items), read)
@@ -66,6 +75,11 @@ def tokens_of(items: Sequence[Item]) -> int:
 def detached(found: Logprobs) -> Logprobs:
     """The same without its graph."""
     return _mapped(found, lambda tensor: tensor.detach())
+
+
+def on_cpu(found: Logprobs) -> Logprobs:
+    """The same in main memory, where every process can read it."""
+    return _mapped(found, lambda tensor: tensor.cpu())
 
 
 def joined(parts: Sequence[Logprobs]) -> Logprobs:

@@ -23,7 +23,7 @@ from springback.train.preference_logprobs import Logprobs, detached, joined, log
 
 SUPPLIED: frozenset[Need] = frozenset({
     "pairs", "lists", "labels", "reference", "moving_reference", "lengths", "tokens", "collision", "divergence",
-    "statistics", "mismatched", "scores", "samples",
+    "statistics", "mismatched", "scores", "samples", "embeddings",
 })  # fmt: skip
 """Needs that this step can meet."""
 UNKNOWN: frozenset[Need] = frozenset({"pairs", "reference", "lengths", "tokens"})
@@ -137,7 +137,8 @@ class PreferenceStep:
         given = self.reference(batch, self.needs)
 
         def read(network: nn.Module, items: Sequence[Item]) -> Logprobs:
-            return logprobs(network, items, self.needs, reference=self.reference.network)
+            states = self.method.states if "embeddings" in self.needs else None
+            return logprobs(network, items, self.needs, reference=self.reference.network, states=states)
 
         total, policy = self.cure(network, batch, self._loss, given, read)
         self.seen.append((detached(policy), given))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from springback.models.adapters import start_view
 from springback.models.pair_tokens import Item
 from springback.models.readout import quiet
+from springback.parallel.group import Group
 from springback.train.preference.method import Need
 from springback.train.preference_logprobs import Logprobs, detached, logprobs
 from springback.train.preference_step import Batch
@@ -81,10 +82,34 @@ def read(network: nn.Module, batch: Batch, needs: AbstractSet[Need]) -> Logprobs
 
 
 def fill(
-    network: nn.Module, items: Sequence[Item], batches: Iterable[Batch], needs: AbstractSet[Need]
+    network: nn.Module,
+    items: Sequence[Item],
+    batches: Iterable[Batch],
+    needs: AbstractSet[Need],
+    *,
+    table: Table | None = None,
+    group: Group | None = None,
 ) -> Iterator[Table]:
-    """Compute the table of all rows, yielding it after every batch; it is whole when the batches have been through."""
-    table, places = Table.empty(items, by_token="tokens" in needs), Places.of(items)
+    """Compute the table of all rows, yielding it after every batch; it is whole when the batches have been through.
+
+    `table`: one in which other batches stand already; 0 at these. `group`: every process reads the rows that it trains
+    on, and each table is the whole one.
+    """
+    table, places = table or Table.empty(items, by_token="tokens" in needs), Places.of(items)
     for batch in batches:
-        put(table, places, batch.places, read(network, batch, needs))
+        own = batch if group is None else batch[group.world.rank :: group.world.size]
+        if own.items:
+            put(table, places, own.places, read(network, own, needs))
+        if group is not None:
+            _add_up(table, places, batch.places, group)
         yield table
+
+
+def _add_up(table: Table, places: Places, batch: Sequence[int], group: Group) -> None:
+    """What each process has put at its rows of the batch; 0 at all others."""
+    for values, starts in ((table.logprob, places.answers), (table.by_token, places.tokens)):
+        if values is not None:
+            at = torch.cat([torch.arange(starts[place], starts[place + 1]) for place in batch])
+            part = values[at]
+            group.add_(part)
+            values[at] = part

@@ -129,6 +129,23 @@ def load(path: Path, items: Sequence[Item], facts: Mapping[str, Any], *, by_toke
     return Table(items, tensors["logprob"], tensors.get("by_token"))
 
 
+def blank(table: Table, rows: AbstractSet[int]) -> None:
+    """NaN at the answers of rows that were not read."""
+    places = Places.of(table.items)
+    for values, starts in ((table.logprob, places.answers), (table.by_token, places.tokens)):
+        if values is not None:
+            for row in rows:
+                values[starts[row] : starts[row + 1]] = torch.nan
+
+
+def require(path: Path, table: Table, rows: AbstractSet[int]) -> None:
+    """RefusedError where one of these rows was not read into the file."""
+    starts = Places.of(table.items).answers
+    lacking = sum(bool(table.logprob[starts[row] : starts[row + 1]].isnan().any()) for row in rows)
+    if lacking:
+        raise _refused(path, f"was made for fewer steps: {lacking} of the {len(rows)} rows of this run are not in it")
+
+
 def _flat(found: Logprobs, items: Sequence[Item]) -> tuple[list[Tensor], list[Tensor | None]]:
     """Of each item: log π of its answers, and of their tokens one after another."""
     if isinstance(found, LabelledLogprobs):

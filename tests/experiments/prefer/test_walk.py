@@ -9,6 +9,7 @@ from springback.experiments.prefer.falls import fall
 from springback.experiments.prefer.order import Order
 from springback.experiments.prefer.walk import walk
 from springback.experiments.prefer.words import verdict
+from springback.experiments.saving import Due
 from springback.store.run import Run
 
 DESIGN = settled(Prefer(tiny=True, read_every=3, checkpoint_every=4))
@@ -44,6 +45,29 @@ def test_a_killed_run_goes_on_from_its_checkpoint_and_ends_with_the_same_records
     assert go(tmp_path / "run", again) == whole
     done = [word for word in again.work if word.startswith("train")]
     assert len(done) == 10 - disk_before(lives)
+
+
+def test_checkpoints_come_by_the_clock_of_training_too(tmp_path):
+    """A step takes two seconds, a reading a hundred: five seconds of training are over after every third step."""
+    clock = [0.0]
+
+    class Slow(StandIn):
+        def train(self, step):
+            clock[0] += 2.0
+            return super().train(step)
+
+        def read(self, step):
+            clock[0] += 100.0
+            return super().read(step)
+
+    laboratory = Slow()
+    with Run.open(tmp_path / "run", command="prefer", asked={}, identity={}) as run:
+        for _ in walk(DESIGN, run, laboratory, Progress({}, {}, say=None), due=Due(5.0, lambda: clock[0])):
+            pass
+        found = everything(run)
+    kept = [word for word in laboratory.work if word.startswith("keep")]
+    assert kept == ["keep 3", "keep 4", "keep 7", "keep 8"]
+    assert found == go(tmp_path / "other", StandIn())
 
 
 def disk_before(lives):
@@ -115,4 +139,5 @@ def test_an_order_takes_every_row_once_an_epoch_and_depends_on_seed_and_position
 def test_the_last_batch_of_a_run_is_what_is_left_and_micro_batches_cut_every_batch():
     order = Order(rows=10, batch=4, accumulate=2, epochs=1, seed=0)
     assert [[len(part) for part in order.step(step)] for step in range(3)] == [[2, 2], [2, 2], [2]]
-    assert order.first_epoch() == [part for step in range(3) for part in order.step(step)]
+    assert order.first_epoch(99) == order.first_epoch(3) == [part for step in range(3) for part in order.step(step)]
+    assert order.first_epoch(2) == [part for step in range(2) for part in order.step(step)]

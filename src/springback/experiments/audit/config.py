@@ -34,7 +34,8 @@ class Audit:
     """How the start is aligned, and its placebo tuned: `plain` (supervised), or any way that --reverse-with knows."""
     reverse_with: str = "plain"
     """How it is reversed: plain, kl_anchor[:weight=1.0], replay[:share=1.0], constrained, a preference loss by name
-    with its options (dpo:beta=0.1, npo; see `springback losses`), a FILE or module:function."""
+    with its options (dpo:beta=0.1, kto, rrhf, npo; see `springback losses`), a policy method (ppo, rloo, grpo, dapo …:
+    grpo:group=4,reward=FILE.py; without a reward the audit's own scorer rewards), a FILE or module:function."""
     samples: int = 48
     """Sampled answers at each point."""
     pairs: int = 72

@@ -81,8 +81,24 @@ def estimate(config: Audit, grid: Grid, sources: Sources) -> Estimate:
     )  # fmt: skip
     if config.trains and config.base is not None and config.tuner == "lora":
         memory = replace(memory, start_copy=2 * memory.weights)  # MODEL and its base, beside the network that is tuned
+    memory = memory if (config.align_with, config.reverse_with) == ("plain", "plain") else _as_tuned(memory, config)
     units = planned(config, grid)
     return Estimate(memory, _disk(config, grid, shape), units, _seconds(config, shape, prompt, answer), _rows(sources))
+
+
+def _as_tuned(memory: Need, config: Audit) -> Need:
+    """With what the dearer way of tuning adds: more answers to each row, a frozen copy of the network."""
+    if not config.trains:
+        return memory
+    from springback.train.tuning.choose import tuning
+    from springback.train.tuning.method import answers, copies
+
+    ways = tuning(config.align_with, option="--align-with"), tuning(config.reverse_with)
+    most = max(map(answers, ways))
+    copy = memory.weights if any(map(copies, ways)) else 0
+    return replace(
+        memory, activations=most * memory.activations, logits=most * memory.logits, start_copy=memory.start_copy + copy
+    )
 
 
 def reading(shape: Shape, config: Audit) -> Need:

@@ -1,6 +1,6 @@
 """From a laboratory to a finished run: the fixed records, the grid, the analysis, the accounting."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +15,7 @@ from springback.experiments.audit.progress import Progress
 from springback.experiments.audit.readings import Readings, shape_of
 from springback.experiments.audit.tests_planned import as_json, tests_planned
 from springback.experiments.audit.thresholds import stated
+from springback.experiments.audit.ways import told
 from springback.experiments.audit.workbench import Prepared
 from springback.fit.checks import STEPS
 from springback.store.run import Run
@@ -46,7 +47,7 @@ def plan(config: Audit, grid: Grid, expected: Estimate) -> dict[str, Any]:
     return {
         "cells": cells, "tests": as_json(tests_planned(shape_of(cells))), "thresholds": stated(),
         "estimate": expected.json(), "command": command(config),
-        "stamp": "a random model: the figures mean nothing" if config.tiny else None,
+        "stamp": "a random model: the figures mean nothing" if config.tiny else None, "cautions": told(config),
     }  # fmt: skip
 
 
@@ -104,8 +105,20 @@ def accounting(run: Run, config: Audit, grid: Grid, lab: ModelLaboratory) -> dic
             "tensors_total": moved.tensors_total, "tensors_moved": moved.moved,
             "stuck": [asdict(one) for one in moved.stuck], "watched_steps": moved.steps, "needed": STEPS[config.tuner],
         },
-        "checks": list(checks(run, grid, lab)),
+        "checks": list(checks(run, grid, lab)), "cautions": list(unheard(run)),
     }  # fmt: skip
+
+
+def unheard(run: Run) -> Iterator[str]:
+    """A sentence where a chain that wrote its own answers learnt nothing from most of its prompts."""
+    wrote = {key: body for key, cell in run.read("cell").items() if (body := cell.get("written")) is not None}
+    deaf = {key: body for key, body in wrote.items() if 2 * body["silent"] > body["prompts"]}
+    if deaf:
+        key, worst = max(deaf.items(), key=lambda each: (each[1]["silent"] / each[1]["prompts"], each[1]["prompts"]))
+        yield (
+            f"In {len(deaf)} of {len(wrote)} cells tuned on their own answers most prompts taught nothing: all answers "
+            f"to one had the same reward (cell {key}: {worst['silent']} of {worst['prompts']} prompts)."
+        )
 
 
 def checks(run: Run, grid: Grid, lab: ModelLaboratory) -> list[dict[str, str]]:

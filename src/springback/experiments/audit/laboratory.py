@@ -14,30 +14,15 @@ from springback.experiments.audit.cell import records
 from springback.experiments.audit.depth import layers, positions, prefill, strip
 from springback.experiments.audit.grid import Grid, Part, Point
 from springback.experiments.audit.measure import Readings, along_start, draw, take, take_again
+from springback.experiments.audit.ways import Ways, chain_seed
 from springback.experiments.audit.weights import Weights
 from springback.models.rows import Row
 from springback.train.recipe import SFT
-from springback.train.tuning.method import Tuning, TuningLoss
-from springback.train.tuning.plain import Plain
+from springback.train.tuning.method import Tuning, TuningLoss, Writes, data_answers, writes, written
+from springback.train.tuning.rollouts import Asked, Rollouts
 
 Rows = Mapping[tuple[int, Part], Sequence[Row]]
 """Rows to tune on, by seed and part, in the order in which they are used."""
-
-
-PLAIN: Tuning = Plain()
-
-
-@dataclass(frozen=True, slots=True)
-class Ways:
-    """How the chains of an audit tune."""
-
-    aligning: Tuning = PLAIN
-    """The start, on wanted or on balanced rows."""
-    reversing: Tuning = PLAIN
-    """The model once it is aligned, benign-tuned or left as it was."""
-
-    def of(self, part: Part) -> Tuning:
-        return self.reversing if part in ("reverse", "continuation") else self.aligning
 
 
 @dataclass(slots=True)
@@ -59,18 +44,22 @@ class ModelLaboratory:
     weights: Weights
     rows: Rows
     sft: SFT
-    ways: Ways = Ways()
+    ways: Ways = field(default_factory=Ways)
+    asked: Mapping[tuple[int, Part], Sequence[Asked]] = field(default_factory=dict)
+    """What the rows ask, for a way of tuning that writes answers itself."""
     work: Work = field(default_factory=Work)
     _seed: int = 0
     _origin: Point | None = None
     _loss: TuningLoss | None = None
     """Of the chain on the bench, made ready on the weights that it began from."""
+    _wrote: dict[str, Any] | None = None
+    """What that chain has written so far."""
     _along: dict[int, Along] = field(default_factory=dict)
     _taken: dict[Point, Readings] = field(default_factory=dict)
     """The last point's readings."""
 
     def begin(self, origin: Point | None, seed: int) -> None:
-        self._seed, self._origin, self._loss = seed, origin, None
+        self._seed, self._origin, self._loss, self._wrote = seed, origin, None, None
         self.weights.begin(origin)
 
     def tune(self, part: Part, first: int, last: int) -> Iterator[object]:
@@ -81,9 +70,18 @@ class ModelLaboratory:
             self.work.optimizer_steps += 1
             self.work.tokens_trained += step.tokens
             yield step
+        self._wrote = written(self._loss)
 
     def _method(self, part: Part) -> Tuning:
-        return self.ways.of(part)
+        way = self.ways.of(part)
+        return way.equipped(self._rollouts(part)) if isinstance(way, Writes) and writes(way) else way
+
+    def _rollouts(self, part: Part) -> Rollouts:
+        config, bench = self.bench.config, self.bench
+        return Rollouts(
+            asked=self.asked.get((self._seed, part), ()), seed=chain_seed(self._seed, part), stop=bench.stop,
+            max_new_tokens=config.max_new_tokens, temperature=config.temperature, text=bench.text, lr=self.sft.lr,
+        )  # fmt: skip
 
     def _behind(self) -> Sequence[Row]:
         """What the weights that the chain begins from were tuned on, as far as this run has tuned them."""
@@ -162,7 +160,10 @@ class ModelLaboratory:
         return self._along[seed]
 
     def about(self, point: Point) -> dict[str, Any]:
-        """Label; examples, supervised tokens and optimiser steps behind a point, in both directions."""
+        """Label; what the last chain wrote; examples, supervised tokens and steps behind a point, in both directions.
+
+        Tokens are null where answers were written while training: their number is no property of the data.
+        """
         align: Part = "benign" if point.arm == "benign" else "align"
         reverse: Part = "continuation" if point.arm == "continuation" else "reverse"
         aligned = None if isinstance(point.aligned, str) else point.aligned
@@ -170,6 +171,7 @@ class ModelLaboratory:
             "label": self.grid.label(point),
             "align": self._count(point.seed, align, aligned),
             "reverse": self._count(point.seed, reverse, point.reversed),
+            "written": self._wrote,
         }
 
     def _count(self, seed: int, part: Part, examples: int | None) -> dict[str, int | None]:
@@ -178,7 +180,7 @@ class ModelLaboratory:
         rows = self.rows.get((seed, part), ())[:examples]
         return {
             "examples": examples,
-            "tokens": sum(len(row.answer) for row in rows),
+            "tokens": sum(len(row.answer) for row in rows) if data_answers(self.ways.of(part)) else None,
             "steps": examples // self.sft.batch,
         }
 

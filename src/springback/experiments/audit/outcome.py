@@ -52,6 +52,12 @@ def doubts(run: Run) -> list[str]:
     return [f"what model {name} writes is degenerate: {why}" for name, why in found.items()]
 
 
+def cautions(run: Run) -> list[str]:
+    """What to know of the ways of tuning beside the figures."""
+    found = (run.meta.get("plan") or {}, run.get("accounting", "accounting") or {})
+    return [caution for each in found for caution in each.get("cautions", [])]
+
+
 def lines(run: Run, report: str | None) -> list[str]:
     """What a person reads at the end of an audit."""
     found = verdict(run) or {}

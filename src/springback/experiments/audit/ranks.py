@@ -11,18 +11,18 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import psutil
 from torch import nn
 
-from springback.errors import RefusedError
 from springback.experiments.audit.audit import Record
 from springback.experiments.audit.config import Audit
-from springback.experiments.audit.estimate import Estimate, gib
+from springback.experiments.audit.estimate import Estimate
 from springback.experiments.audit.grid import Part, Point, grid
 from springback.experiments.audit.laboratory import ModelLaboratory
 from springback.experiments.audit.sources import gather
+from springback.experiments.audit.ways import indivisible
 from springback.experiments.audit.weights import give_back
 from springback.experiments.audit.workbench import laboratory, prepare
+from springback.experiments.several import refused_world, require_all, require_memory
 from springback.fit.shards import ShardedAdamW, shard
 from springback.fit.spread import same, share, spread
 from springback.judge.choose import choose
@@ -126,24 +126,19 @@ class Conductor:
     def require(self, config: Audit, expected: Estimate) -> None:
         """Refuse what several processes cannot do, or have no room for."""
         if not config.trains:
-            raise _refused("splits training, and this audit trains nothing", "Leave --world and torchrun out.")
+            raise refused_world("splits training, and this audit trains nothing", "Leave --world and torchrun out.")
         if config.batch < self.size:
-            raise _refused(f"{self.size} cannot split batches of {config.batch} rows", "Take a larger --batch.")
+            raise refused_world(f"{self.size} cannot split batches of {config.batch} rows", "Take a larger --batch.")
+        if whole := next(indivisible(config), ""):
+            raise refused_world(f"cannot split the batches of {whole}", "Leave --world and torchrun out.")
         if self.sharded and (config.tuner != "full" or (config.align_with, config.reverse_with) != ("plain", "plain")):
-            raise _refused("with --shard knows full tuning and plain tuning both ways", "Leave --shard out.")
-        here, free = self.group.world.local_size, psutil.virtual_memory().available
-        if config.device in ("auto", "cpu") and here * expected.memory.total > free:
-            needed = f"{here} · {gib(expected.memory.total)} GiB on this machine, {gib(free)} GiB are free"
-            raise _refused(f"{self.size} takes {needed}", "Start fewer processes; each holds the whole model.")
+            raise refused_world("with --shard knows full tuning and plain tuning both ways", "Leave --shard out.")
+        require_memory(self.group.world, expected, config.device)
 
     def lead(self, config: Audit, lab: ModelLaboratory, folder: Path) -> Conducting:
         """The laboratory of the first process, once all others have theirs. The start's weights lie in `folder`."""
         self.group.say(("audit", config, folder.absolute(), self.sharded))
-        if late := int(self.group.sums([0.0])[0]):
-            raise RefusedError(
-                f"{late} of the other processes could not begin; each has said why on standard error.", kind="run",
-                where="--world", next="Give every process the same files, and run the same command again: it goes on.",
-            )  # fmt: skip
+        require_all(self.group.sums([0.0])[0])
         made = Conducting(**_parts(lab), group=self.group, sharded=self.sharded)
         made.join()
         return made
@@ -188,7 +183,7 @@ def _joined(config: Audit, folder: Path, group: Group, *, sharded: bool) -> Toge
 
 def _own(config: Audit, folder: Path) -> ModelLaboratory:
     if not (folder / "start").is_dir():
-        raise _refused(f"needs a run directory that every process sees; {folder} is not here", "Share --out.")
+        raise refused_world(f"needs a run directory that every process sees; {folder} is not here", "Share --out.")
     sources = gather(config)
     shared = sources.shared
     named = None if config.score == "classifier" else config.score
@@ -198,7 +193,3 @@ def _own(config: Audit, folder: Path) -> ModelLaboratory:
 
 def _parts(lab: ModelLaboratory) -> dict[str, Any]:
     return {each.name: getattr(lab, each.name) for each in fields(ModelLaboratory)}
-
-
-def _refused(message: str, todo: str) -> RefusedError:
-    return RefusedError(f"--world {message}.", kind="option", where="--world", next=todo)

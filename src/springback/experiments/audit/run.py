@@ -62,10 +62,9 @@ def run_audit(config: Audit, out: Path | None, *, quiet: bool = False, conductor
 
 def _reversible(config: Audit) -> None:
     """A way of tuning that is not there is refused before anything is written."""
-    from springback.train.tuning.choose import tuning
+    from springback.experiments.audit.ways import ways_of
 
-    tuning(config.align_with, option="--align-with")
-    tuning(config.reverse_with)
+    ways_of(config)
 
 
 def announce(config: Audit, tell: Any) -> None:

@@ -1,21 +1,22 @@
 """Sources and options become a laboratory: models loaded, rows tokenised, a scorer fitted, the start's weights kept."""
 
 import copy
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from springback.data.records import Example
 from springback.data.sets import Sets
 from springback.errors import RefusedError
 from springback.experiments.audit.bench import Bench, Prompt
 from springback.experiments.audit.config import Audit
 from springback.experiments.audit.grid import GIVEN, Grid, Part, Point
-from springback.experiments.audit.laboratory import ModelLaboratory, Ways
+from springback.experiments.audit.laboratory import ModelLaboratory
+from springback.experiments.audit.rows import encoded, require_room_to_write
 from springback.experiments.audit.sources import Sources
+from springback.experiments.audit.ways import Ways, asked, ways_of
 from springback.experiments.audit.weights import Weights
 from springback.fit.masters import MasterAdamW
 from springback.judge.scorer import Scorer
@@ -23,11 +24,11 @@ from springback.models.adapters import LoRA, attach
 from springback.models.language_model import LanguageModel
 from springback.models.load import TINY, load
 from springback.models.rows import Row
-from springback.models.tokens import encode, stop_ids
+from springback.models.tokens import stop_ids
 from springback.train.recipe import SFT
 from springback.train.sft import optimizer
-from springback.train.tuning.choose import tuning
-from springback.train.tuning.method import wants_pairs
+from springback.train.tuning.method import wants_pairs, writes
+from springback.train.tuning.rollouts import Asked
 
 PARTS: tuple[Part, ...] = ("align", "reverse", "benign", "continuation")
 SYSTEM_SEED = 0
@@ -86,25 +87,28 @@ class Prepared:
     neutral: tuple[Row, ...]
     scorer: Scorer
     ways: Ways
+    asked: Mapping[tuple[int, Part], list[Asked]] = field(default_factory=dict)
+    """What the rows ask."""
 
 
 def prepare(config: Audit, sources: Sources, scorer: Scorer) -> Prepared:
-    """Load and tokenise. Rows that do not fit the context are refused here."""
-    ways = ways_of(config)
+    """Load and tokenise. Rows that do not fit the context, and a reward that is none, are refused here."""
+    ways = ways_of(config, scorer)
     models = load_models(config)
     rows: dict[tuple[int, Part], list[Row]] = {
         (seed, part): encoded(models.start, getattr(sets, part), paired=wants_pairs(ways.of(part)))
         for seed, sets in sources.sets.items()
         for part in PARTS
     }
+    prompts: dict[tuple[int, Part], list[Asked]] = {
+        (seed, part): asked(getattr(sets, part), part) for seed, sets in sources.sets.items() for part in PARTS
+    }
+    for (seed, part), each in rows.items():
+        if writes(ways.of(part)):
+            require_room_to_write(models.start, each, getattr(sources.sets[seed], part), config.max_new_tokens)
     shared = sources.shared
     neutral = tuple(encoded(models.start, shared.neutral))
-    return Prepared(models, rows, measuring(models.start, shared, config), neutral, scorer, ways)
-
-
-def ways_of(config: Audit) -> Ways:
-    """How the chains tune; RefusedError where there is no such way."""
-    return Ways(tuning(config.align_with, option="--align-with"), tuning(config.reverse_with))
+    return Prepared(models, rows, measuring(models.start, shared, config), neutral, scorer, ways, prompts)
 
 
 def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> ModelLaboratory:
@@ -116,44 +120,11 @@ def laboratory(config: Audit, grid: Grid, prepared: Prepared, folder: Path) -> M
         neutral=prepared.neutral, scorer=prepared.scorer, stop=stop_ids(model), config=config,
         held_out=measured.answers,
     )  # fmt: skip
-    return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config), prepared.ways)
+    return ModelLaboratory(grid, bench, weights, prepared.rows, recipe(config), prepared.ways, prepared.asked)
 
 
 def recipe(config: Audit) -> SFT:
     return SFT(lr=config.learning_rate, batch=config.batch, warmup_steps=config.warmup_steps)
-
-
-def encoded(model: LanguageModel, examples: Sequence[Example], *, paired: bool = False) -> list[Row]:
-    """Rows of examples, nothing truncated: one that is longer than the context is refused with its file and line.
-
-    `paired`: each with the other answer to its prompt, refused where there is none.
-    """
-    rows = [_encoded(model, example, example.answer) for example in examples]
-    if not paired:
-        return rows
-    return [
-        replace(row, other=_encoded(model, example, _other(example)))
-        for row, example in zip(rows, examples, strict=True)
-    ]
-
-
-def _encoded(model: LanguageModel, example: Example, answer: str) -> Row:
-    row = encode(model, [asdict(turn) for turn in example.prompt], answer)
-    if len(row) > model.context:
-        raise RefusedError(
-            f"A row has {len(row)} tokens, {model.name} reads {model.context}; nothing is truncated.",
-            kind="data", where=example.where, next="Shorten the row or leave it out.",
-        )  # fmt: skip
-    return row
-
-
-def _other(example: Example) -> str:
-    if example.other is None:
-        raise RefusedError(
-            "This row has no other answer to its prompt, and a preference loss needs both.", kind="data",
-            where=example.where, next="Give pairs that share their prompts, or tune with --align-with plain.",
-        )  # fmt: skip
-    return example.other
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,12 @@ class Entangle:
     """Which weights a step would move: all, or a fresh LoRA (extra `peft`); inner products are over these."""
     rank: int = 8
     """Rank of LoRA; without effect on full tuning, and refused there when changed."""
+    metric: Literal["euclidean", "adam"] = "euclidean"
+    """Inner product of all numbers: plain descent's, or that of AdamW's step on the pair's batch, without momentum."""
+    moments: str | None = None
+    """Checkpoint whose second moments make Adam's metric (RUN/checkpoints/last); default: estimated on these pairs."""
+    moment_batches: int = 4
+    """Batches, from the first on, that the second moments are estimated on; 0: fresh ones, so of a first step."""
     shown: int = 8
     """Worst and best pairs whose tokens are read one by one (as many of each)."""
     matrix: int = 0
@@ -95,7 +101,7 @@ def settled(asked: Entangle) -> Entangle:
 
 def _least(asked: Entangle) -> None:
     least = {"batch": 1, "pairs": 1, "max_length": 1, "shown": 0, "matrix": 0, "probes": 0, "probe_tokens": 1,
-             "verify_batches": 1, "rank": 1, "seed": 0}  # fmt: skip
+             "verify_batches": 1, "rank": 1, "seed": 0, "moment_batches": 0}  # fmt: skip
     for name, bound in least.items():
         given = getattr(asked, name)
         if given is not None and given < bound:
@@ -120,6 +126,10 @@ def _ignored(asked: Entangle) -> None:
         changed = [name for name in names if getattr(asked, name) != fresh[name]]
         if changed and not getattr(asked, switch):
             _refuse(f"{_option(changed[0])} has no effect without {_option(switch)}", changed[0])
+    if asked.metric == "euclidean" and (asked.moments is not None or asked.moment_batches != fresh["moment_batches"]):
+        _refuse("second moments have no effect on the Euclidean inner product: add --metric adam", "moments")
+    if asked.moments is not None and asked.moment_batches != fresh["moment_batches"]:
+        _refuse("--moment-batches has no effect beside --moments", "moment_batches")
     if asked.tuner == "full" and asked.rank != fresh["rank"]:
         _refuse("--rank has no effect on full tuning", "rank")
     if asked.tiny and (asked.model != EMBEDDED or asked.reference is not None):

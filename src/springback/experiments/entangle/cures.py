@@ -1,7 +1,7 @@
 """What a cure would make of the pulls (d_w, d_l) of each pair, as a function of numbers: no training, no network.
 
 A cure acts on a pair's own term; what the rest of the batch does to the pair stays. Pairwise normalised descent holds
-by construction in the inner product it is made in (Cauchy–Schwarz), here the Euclidean one: that row is no finding.
+by construction in the inner product it is made in (Cauchy–Schwarz), here that of the diagnosis: that row is no finding.
 """
 
 from collections.abc import Callable, Mapping
@@ -77,7 +77,10 @@ def shifted(pull: Pulls, of: Numbers, *, share: float = 0.75) -> Pulls:
 
 
 CURES: Final[Mapping[str, tuple[Cure, str]]] = {
-    "pairwise normalised": (normalised, "holds by construction in the Euclidean inner product; not under Adam"),
+    "pairwise normalised": (
+        normalised,
+        "holds by construction in this diagnosis's inner product, in no other",
+    ),
     "reward calibration": (calibrated, "one ratio for all pairs, from mean norms"),
     "NLL anchor": (anchored, "d_w + 1/|y_w|; can shrink the margin"),
     "DPOP": (positive, "λ 50 where the chosen answer is below its reference; nothing at the reference itself"),

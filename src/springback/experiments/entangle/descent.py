@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from springback.experiments.entangle.config import Entangle
 from springback.fit.loop import Fit, Optimizer, Step, Summed, fit
 from springback.fit.masters import MasterAdamW
+from springback.train.entanglement.preconditioner import Moments
 
 
 class Descent:
@@ -52,19 +53,27 @@ def moving(network: nn.Module) -> dict[str, nn.Parameter]:
     return {name: weight for name, weight in network.named_parameters() if weight.requires_grad}
 
 
-def optimizer(network: nn.Module, config: Entangle) -> Optimizer:
-    """In a fresh state."""
+def optimizer(network: nn.Module, config: Entangle, moments: Moments | None = None) -> Optimizer:
+    """In a fresh state; AdamW with second moments goes on from them, without momentum."""
     if config.optimizer == "sgd":
         return Descent(network, weight_decay=config.weight_decay)
-    return MasterAdamW(network, weight_decay=config.weight_decay)
+    if moments is None:
+        return MasterAdamW(network, weight_decay=config.weight_decay)
+    begun = MasterAdamW(network, betas=(0.0, moments.beta), eps=moments.eps, weight_decay=config.weight_decay)
+    for slot in begun.slots:
+        if slot.name in moments.second:
+            slot.first, slot.second = torch.zeros_like(slot.master), moments.second[slot.name].to(slot.master).clone()
+            slot.steps.fill_(moments.steps[slot.name])
+    return begun
 
 
 def step(
-    network: nn.Module, loss: Callable[[Any], Summed], parts: Sequence[Sequence[Any]], config: Entangle, rate: float
-) -> Step:
-    """One step on a batch that goes through the network in these parts."""
+    network: nn.Module, loss: Callable[[Any], Summed], parts: Sequence[Sequence[Any]], config: Entangle, rate: float,
+    moments: Moments | None = None,
+) -> Step:  # fmt: skip
+    """One step on a batch that goes through the network in these parts; `moments` as in `optimizer`."""
     steps = Fit(lr=rate, accumulate=len(parts), clip=config.clip or inf)
-    (done,) = fit(loss, parts, optimizer(network, config), steps)
+    (done,) = fit(loss, parts, optimizer(network, config, moments), steps)
     return done
 
 

@@ -19,7 +19,7 @@ def finish(config: Entangle, run: Run, asked: Asked) -> None:
     found, scores = shares.shares(pairs), shares.scored(pairs, verdicts.measured_chosen(steps))
     table = list(family.cured(asked.named, pairs))
     losses = list(family.losses(pairs, batches))
-    verify = verdicts.verified(steps, config.optimizer) if steps else None
+    verify = verdicts.verified(steps, config.optimizer, config.metric) if steps else None
     with run.together():
         run.append("shares", "shares", found)
         for part in ("layers", "kinds"):

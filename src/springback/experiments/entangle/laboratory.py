@@ -8,11 +8,13 @@ from torch import Tensor, nn
 
 from springback.experiments.entangle import descent, measuring, pair_record, probing, pulls, tokens, verified
 from springback.experiments.entangle.config import Entangle
+from springback.experiments.entangle.in_metric import InMetric
 from springback.experiments.entangle.loading import Loaded
 from springback.experiments.entangle.places import places
 from springback.experiments.entangle.walk import Record, Reference
 from springback.models.rows import RowPair
 from springback.train.entanglement import PairGram, inner_products
+from springback.train.entanglement.preconditioner import under
 from springback.train.entanglement.scores import scores as cheap_scores
 from springback.train.preference.pairs import PairLogprobs
 
@@ -33,6 +35,7 @@ class ModelLaboratory:
     config: Entangle
     loaded: Loaded
     asked: pulls.Asked
+    metric: InMetric
     work: Work = field(default_factory=Work)
     _kept: dict[int, verified.Start] = field(default_factory=dict)
 
@@ -53,8 +56,10 @@ class ModelLaboratory:
         policy = measuring.logprobs(self.network, rows, collision=self.asked.collision)
         beside = pulls.given(policy, reference)
         weights = pulls.pulls(self.asked.loss, policy, beside)
-        found = inner_products(self.network, rows, method=self.config.method)
-        moved = measuring.direction(self.network, rows, weights)
+        downhill = measuring.direction(self.network, rows, weights)
+        metric = self.metric.of(downhill)
+        found = inner_products(self.network, rows, method=self.config.method, metric=metric)
+        moved = under(metric, downhill)
         total = measuring.along(self.network, measuring.both(rows), moved)
         scores = [asdict(one) for one in cheap_scores(self.network, rows)]
         bodies = pair_record.bodies(found.pairs, weights)
@@ -66,7 +71,7 @@ class ModelLaboratory:
         self.work.pairs += len(batch)
         yield "batch", str(number), {
             "batch": number, "pairs": [*batch], "loss": float(self.asked.loss(policy, beside).mean()),
-            "gradient_norm": descent.length(moved), "note": found.note,
+            "gradient_norm": descent.length(downhill), "note": found.note,
         }  # fmt: skip
 
     def steps(
@@ -78,10 +83,10 @@ class ModelLaboratory:
         return {"batch": number, **verified.step(self, self._kept[number], rate)}
 
     def tokens(self, index: int) -> Mapping[str, Any]:
-        return {"index": index, **tokens.readings(self.loaded, index)}
+        return {"index": index, **tokens.readings(self.loaded, index, self.metric.of_pair(index))}
 
     def matrix(self, index: int) -> Mapping[str, Any]:
-        return {"index": index, **tokens.matrix(self.loaded, index)}
+        return {"index": index, **tokens.matrix(self.loaded, index, self.metric.of_pair(index))}
 
     def probes_of(self, index: int) -> probing.Probes:
         """The greedy and an unrelated answer to a pair's prompt."""
@@ -96,7 +101,7 @@ class ModelLaboratory:
         """What is said of a pair beside its inner products and their consequences."""
         pair, (policy, reference), where = self.loaded.pairs[index], numbers, places(gram.parts)
         return {
-            "index": index, "where": self.loaded.wheres[index],
+            "index": index, "where": self.loaded.wheres[index], "metric": self.config.metric,
             "tokens": {"prompt": len(pair.chosen.prompt), "chosen": gram.tokens[0], "rejected": gram.tokens[1],
                        "prefix": gram.prefix_tokens},
             "logprobs": {"chosen": float(policy.chosen[place]), "rejected": float(policy.rejected[place]),

@@ -1,7 +1,7 @@
 """What `springback entangle` answers, from its stored records alone: the `result` of the contract. Torch-free."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from springback.experiments.entangle import verdicts
@@ -12,6 +12,11 @@ MOST: Final = 1_000
 """Pairs that stand in the result itself; more stand in a file."""
 DROPPED: Final = ("cost", "layers", "kinds")
 """What a pair of the result leaves out; it stands in its record."""
+SIGNS: Final = {
+    "gradient": "gradient", "own": "own pair only", "gradient_euclidean": "gradient, Euclid",
+    "own_euclidean": "own pair, Euclid", "random": "at random",
+}  # fmt: skip
+"""Predictors beside the step's own, with the heads of their columns."""
 
 
 def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[str, Any]:
@@ -19,6 +24,7 @@ def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[s
     shares = run.get("shares", "shares") or {}
     return {
         "sentence": (run.get("verdict", "verdict") or {}).get("sentence"),
+        "metric": _plain(run.get("metric", "metric")),
         "pairs": pairs(run),
         "shares": shares,
         "verify": _plain(run.get("verify", "verify")) if run.get("verify", "verify") else verdicts.not_asked(),
@@ -72,7 +78,8 @@ def notes(run: Run) -> list[str]:
 def lines(run: Run, report: str | None) -> list[str]:
     """What a person reads at the end."""
     found, shares = run.get("verdict", "verdict") or {}, run.get("shares", "shares") or {}
-    head = [found.get("sentence", ""), found.get("lead", "")]
+    metric = run.get("metric", "metric") or {}
+    head = [found.get("sentence", ""), found.get("lead", ""), metric.get("sentence", "")]
     if not shares.get("n"):
         return [line for line in head if line]
     rows = [f"{'':<28}{'chosen falls':<24}{'rejected rises':<24}margin shrinks"]
@@ -85,16 +92,21 @@ def _verify(run: Run) -> list[str]:
     found = run.get("verify", "verify")
     if found is None:
         return []
-    rows = [f"{'rate':<10}{'signs, step’s own Δθ':<28}{'rank correlation':<28}{'own pair only':<18}at random"]
+    first = found["by_rate"][0]["batch"]
+    signs = {name: words for name, words in SIGNS.items() if name in first}
+    rows = [f"{'rate':<10}{'signs, step’s own Δθ':<28}{'rank correlation':<28}{_columns(signs.values())}"]
     for row in found["by_rate"]:
-        table = row["all"]
-        own = row["batch"]["own"]["sign_agreement"]
+        table = {**row["all"], **{name: row["batch"][name] for name in signs if name.startswith("own")}}
         rows.append(
             f"{row['rate']:<10g}{_short(table['directional']['sign_agreement']):<28}"
-            f"{_short(table['directional']['rank_correlation']):<28}{_short(own, ends=False):<18}"
-            f"{_short(table['random']['sign_agreement'], ends=False)}"
+            f"{_short(table['directional']['rank_correlation']):<28}"
+            + _columns(_short(table[name]["sign_agreement"], ends=False) for name in signs)
         )
     return [*rows, f"inner product: {found['metric']}; noise floor {found['noise_floor']:.1e} nat"]
+
+
+def _columns(cells: Iterable[str]) -> str:
+    return "".join(f"{cell:<18}" for cell in cells).rstrip()
 
 
 def _row(name: str, body: Mapping[str, Any]) -> str:

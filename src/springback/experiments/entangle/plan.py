@@ -31,7 +31,8 @@ def estimate(config: Entangle, sources: Sources) -> Estimate:
     moving = shape.parameters if config.tuner == "full" else adapter_parameters(shape, config.rank)
     longest = max(_tokens(config, pair) for pair in sources.pairs)
     memory = Need(
-        weights=shape.parameters * size, masters=0, moments=0,
+        weights=shape.parameters * size, masters=0,
+        moments=3 * moving * size if config.metric == "adam" else 0,  # v̂, a batch's gradient, and P times it
         gradients=2 * moving * size,  # the direction of a batch, and that of one of its parts
         activations=round(AT_ONCE * longest * shape.hidden * shape.layers * SAVED_PER_LAYER * size),
         logits=round(AT_ONCE * longest * shape.vocab * 2 * size),

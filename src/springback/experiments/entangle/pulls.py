@@ -24,6 +24,7 @@ OUTSIDE: Final[dict[Need, str]] = {
     "divergence": "it also moves a divergence over the whole vocabulary, which is no function of the two numbers",
     "samples": "it compares with samples of the policy, and the data holds pairs",
     "prompt": "it also trains on the prompt",
+    "embeddings": "it moves hidden states, and no log-probability stands in it",
     "mismatched": "it needs log-probabilities of answers under other prompts, and pairs hold none",
 }
 """Needs that d_w and d_l of a pair do not describe, with the reason."""

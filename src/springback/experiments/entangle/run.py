@@ -13,12 +13,13 @@ from springback.experiments.entangle import filters, plan
 from springback.experiments.entangle.config import Entangle
 from springback.experiments.entangle.rules import rule_named
 from springback.experiments.entangle.sources import Sources, batches, gather, identity
-from springback.experiments.entangle.walk import walk
+from springback.experiments.entangle.walk import reference_of, walk
 from springback.experiments.running import Finished, carried_out, say
 from springback.store import provenance
 from springback.store.run import Run, default_dir, require_free
 
 if TYPE_CHECKING:
+    from springback.experiments.entangle.in_metric import InMetric
     from springback.experiments.entangle.loading import Loaded
     from springback.experiments.entangle.pulls import Asked
 
@@ -49,7 +50,7 @@ def run_entangle(config: Entangle, data: Path | None, out: Path | None, *, quiet
     loss = _loss(config)
     announce(config.audit(), tell)
     sources = gather(config, data)
-    known = identity(sources)
+    known = identity(config, sources)
     if (found := Run.finished(path, command="entangle", asked=asked, identity=known)) is not None:
         return Diagnosed(Finished(found, NOTHING), _filtered(config, data, found))
     expected = plan.estimate(config, sources)
@@ -80,14 +81,17 @@ def _measured(
 ) -> Mapping[str, int]:
     """All that needs torch."""
     from springback.experiments.entangle.finish import finish
+    from springback.experiments.entangle.in_metric import InMetric
     from springback.experiments.entangle.laboratory import ModelLaboratory
     from springback.experiments.entangle.loading import loaded
 
     missing = config.reference is not None and not _references_stored(run, sources, config)
     model = loaded(config, sources.pairs, reference=missing)
-    _note(run, config, sources, expected, model, loss)
-    lab = ModelLaboratory(config, model, loss)
     count = len(model.pairs)
+    metric = InMetric(config, model, loss, batches(count, config), lambda number: reference_of(run, number))
+    lab = ModelLaboratory(config, model, loss, metric)
+    _metric(run, metric)
+    _note(run, config, sources, expected, model, loss)
     progress = Progress(plan.units(config, count, run), expected.seconds_each, say=None if quiet else say)
     walk(config, batches(count, config), run, lab, progress)
     finish(config, run, loss)
@@ -109,9 +113,15 @@ def _note(run: Run, config: Entangle, sources: Sources, expected: Estimate, mode
         run.append("data", "data", {**sources.data.json(), "ledgers": told, "pairs": len(model.pairs)})
 
 
+def _metric(run: Run, metric: "InMetric") -> None:
+    if run.get("metric", "metric") is None:
+        run.append("metric", "metric", metric.told())
+
+
 def _more_papers(config: Entangle) -> list[str]:
     used = ["hu2022lora"] if config.tuner == "lora" else []
-    used += ["loshchilov2019adamw"] if config.verify and config.optimizer == "adamw" else []
+    adam = config.metric == "adam" or (config.verify and config.optimizer == "adamw")
+    used += ["loshchilov2019adamw"] if adam else []
     return [*used, *(["allal2025smollm2"] if config.model == EMBEDDED and not config.tiny else [])]
 
 

@@ -12,7 +12,10 @@ from springback.errors import RefusedError
 from springback.experiments.audit.sources import _hashes as model_hashes  # pyright: ignore[reportPrivateUsage]
 from springback.experiments.entangle.config import Entangle
 from springback.models.facts import ModelFacts, describe
-from springback.store.provenance import sha256_of_text
+from springback.store.provenance import sha256_of_file, sha256_of_text
+
+MANIFEST = "manifest.json"
+"""Of a checkpoint (`fit.checkpoint`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +60,23 @@ def gather(config: Entangle, path: Path | None) -> Sources:
     return Sources(model, reference, data, pairs, tuple(ledgers), path)
 
 
-def identity(sources: Sources) -> dict[str, Any]:
+def identity(config: Entangle, sources: Sources) -> dict[str, Any]:
     """What a stored run must agree with, by content."""
-    return {
+    manifest = None if config.moments is None else Path(config.moments) / MANIFEST
+    moments = {} if manifest is None else {"moments_sha256": sha256_of_file(_existing(manifest))}
+    return moments | {
         "model": model_hashes(sources.model),
         "reference": model_hashes(sources.reference),
         "data_sha256": sources.data.sha256,
         "rows_sha256": sha256_of_text(repr([asdict(pair) for pair in sources.pairs])),
     }
+
+
+def _existing(manifest: Path) -> Path:
+    if not manifest.is_file():
+        raise RefusedError(f"{manifest.parent} is no checkpoint: it has no {manifest.name}.", kind="reference",
+                           where="--moments", next="Give a folder such as RUN/checkpoints/last.")  # fmt: skip
+    return manifest
 
 
 def _same_vocabulary(model: ModelFacts | None, reference: ModelFacts | None) -> None:

@@ -11,21 +11,26 @@ from springback.stats.measured import unmeasured
 Bodies = Sequence[Mapping[str, Any]]
 LAW: Final = 0.95
 """Share of signs that the directional form must predict where the step is small."""
-PREDICTORS: Final = ("directional", "gradient", "own")
+PREDICTORS: Final = ("directional", "gradient", "own", "gradient_euclidean", "own_euclidean")
+"""The last two where the run's inner product is another one."""
+_OTHER: Final = "directional: the step's own; gradient and own pair:"
 METRIC: Final = {
-    "sgd": "Euclidean: for plain descent the directional and the gradient form are the same number",
-    "adamw": "directional: the step's own; gradient and own pair: Euclidean, which AdamW does not move by",
+    ("sgd", "euclidean"): "Euclidean: for plain descent the directional and the gradient form are the same number",
+    ("adamw", "euclidean"): f"{_OTHER} Euclidean, which AdamW does not move by",
+    ("sgd", "adam"): f"{_OTHER} Adam's, which plain descent does not move by",
+    ("adamw", "adam"): "Adam's: of AdamW steps without momentum, begun with the second moments that the run names",
 }
+"""By optimiser and inner product of the run."""
 
 
-def verified(steps: Bodies, optimizer: str) -> dict[str, Any]:
+def verified(steps: Bodies, optimizer: str, metric: str = "euclidean") -> dict[str, Any]:
     """The `verify` record: by rate and place, the law at the smallest rate, probes."""
     rates = sorted({step["rate"] for step in steps})
     by_rate = [_of_rate([step for step in steps if step["rate"] == rate], rate) for rate in rates]
     small = by_rate[0]["all"]["directional"]
     return {
         "sign_agreement": small["sign_agreement"], "rank_correlation": small["rank_correlation"],
-        "at_rate": rates[0], "by_rate": by_rate, "optimizer": optimizer, "metric": METRIC[optimizer],
+        "at_rate": rates[0], "by_rate": by_rate, "optimizer": optimizer, "metric": METRIC[optimizer, metric],
         "law": _law(by_rate), "steps": len(steps),
         "noise_floor": max(step["floor"] for step in steps),
     }  # fmt: skip
@@ -70,8 +75,8 @@ def _predictors(rows: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> 
     floor = max(step["floor"] for step, _ in rows)
     found = {
         name: Changes(np.array([pair[name] or [np.nan, np.nan] for _, pair in rows]), measured, pairs, floor)
-        for name in PREDICTORS
-    }
+        for name in PREDICTORS if name in rows[0][1]
+    }  # fmt: skip
     drawn = np.random.default_rng(len(rows)).standard_normal(measured.shape)
     return {**found, "random": Changes(drawn, measured, pairs, floor)}
 

@@ -1,18 +1,24 @@
 """Predicted against measured: real steps, each from the same weights, on a batch and on pairs it does not hold.
 
 directional   ⟨g_i, Δθ⟩ for the Δθ that the step really took: any optimiser, clipping and decay included
-gradient      lr · scale · ⟨g_i, −∇L⟩ over the whole batch, in the Euclidean inner product: right for plain descent
+gradient      lr · scale · ⟨g_i, −∇L⟩ over the whole batch, in the run's inner product: the Euclidean one is right for
+              plain descent, Adam's for the AdamW step whose second moments it is of
 own pair      the part of it that is the pair's own; it ignores the rest of the batch
+
+Where the run's inner product is Adam's, the last two stand in the Euclidean one too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
 from springback.experiments.entangle import descent, measuring, pair_record, pulls
 from springback.models.rows import Row, RowPair
-from springback.train.entanglement import inner_products
+from springback.train.entanglement import Weights, inner_products
+from springback.train.entanglement.directional import Delta
+from springback.train.entanglement.preconditioner import under
+from springback.train.entanglement.tables import Metric
 from springback.train.preference.pairs import PairLogprobs
 
 if TYPE_CHECKING:
@@ -35,10 +41,9 @@ class Start:
     reference: PairLogprobs
     before: list[float]
     floor: float
-    gradient: list[float]
-    """⟨g_i, −∇L⟩ of every answer."""
-    own: list[float]
-    """The same without the rest of the batch; for the batch's answers only."""
+    by: Mapping[str, tuple[list[float], list[float]]]
+    """By inner product, the run's under "": ⟨g_i, −∇L⟩ of every answer, and the same without the rest of the batch, for
+    the batch's answers only."""
 
 
 def start(
@@ -52,15 +57,24 @@ def start(
     weights = pulls.pulls(lab.asked.loss, policy, beside)
     before = _read(lab, pairs)
     apart = measuring.alone(lab.network, measuring.both(pairs))
-    found = inner_products(lab.network, rows, method=lab.config.method)
-    own = [change / len(rows) for body in pair_record.bodies(found.pairs, weights)
-           for change in (body["chosen_change"], body["rejected_change"])]  # fmt: skip
-    moved = measuring.direction(lab.network, rows, weights)
+    downhill = measuring.direction(lab.network, rows, weights)
+    metric = lab.metric.of(downhill, scale=_clipped(lab, descent.length(downhill)))
+    kinds: dict[str, Metric | None] = {"": metric} | ({"_euclidean": None} if metric is not None else {})
+    by = {name: _predicted(lab, pairs, len(rows), weights, downhill, kind) for name, kind in kinds.items()}
     return Start(
         batch, held_out, pairs, _probes(lab, batch), beside, before,
         floor=ROUNDING * max(abs(one - other) for one, other in zip(before, apart, strict=True)),
-        gradient=measuring.along(lab.network, measuring.both(pairs), moved), own=own,
+        by=by,
     )  # fmt: skip
+
+
+def _predicted(
+    lab: "ModelLaboratory", pairs: list[RowPair], size: int, weights: Weights, downhill: Delta, metric: Metric | None
+) -> tuple[list[float], list[float]]:
+    found = inner_products(lab.network, pairs[:size], method=lab.config.method, metric=metric)
+    own = [change / size for body in pair_record.bodies(found.pairs, weights)
+           for change in (body["chosen_change"], body["rejected_change"])]  # fmt: skip
+    return measuring.along(lab.network, measuring.both(pairs), under(metric, downhill)), own
 
 
 def step(lab: "ModelLaboratory", of: Start, rate: float) -> dict[str, Any]:
@@ -72,7 +86,7 @@ def step(lab: "ModelLaboratory", of: Start, rate: float) -> dict[str, Any]:
         delta = descent.moved(lab.network, before)
         after, probes_after = _read(lab, of.pairs), measuring.alone(lab.network, probes)
     predicted = measuring.along(lab.network, [*measuring.both(of.pairs), *probes], delta)
-    scale = rate * min(1.0, (lab.config.clip or inf) / done.gradient_norm if done.gradient_norm else 1.0)
+    scale = rate * _clipped(lab, done.gradient_norm)
     measured = [late - early for late, early in zip(after, of.before, strict=True)]
     followed = [late - early for late, early in zip(probes_after, probes_before, strict=True)]
     return {
@@ -90,7 +104,12 @@ def _step(lab: "ModelLaboratory", of: Start, rate: float) -> Any:
     placed = list(enumerate(of.pairs[: len(of.batch)]))
     loss = measuring.real_loss(lab.network, lab.asked.loss, of.reference, collision=lab.asked.collision)
     pieces = list(measuring.parts(placed)) if lab.asked.alone else [placed]
-    return descent.step(lab.network, loss, pieces, lab.config, rate)
+    return descent.step(lab.network, loss, pieces, lab.config, rate, lab.metric.begun)
+
+
+def _clipped(lab: "ModelLaboratory", norm: float) -> float:
+    """What clipping multiplies the gradient with."""
+    return min(1.0, (lab.config.clip or inf) / norm if norm else 1.0)
 
 
 def _pairs(of: Start, measured: Sequence[float], predicted: Sequence[float], scale: float) -> list[dict[str, Any]]:
@@ -99,11 +118,19 @@ def _pairs(of: Start, measured: Sequence[float], predicted: Sequence[float], sca
         {
             "index": index, "held_out": place >= len(of.batch),
             "measured": _two(measured, place), "directional": _two(predicted, place),
-            "gradient": [scale * value for value in _two(of.gradient, place)],
-            "own": [scale * value for value in _two(of.own, place)] if place < len(of.batch) else None,
+            **_of_products(of, place, scale),
         }
         for place, index in enumerate(indices)
     ]  # fmt: skip
+
+
+def _of_products(of: Start, place: int, scale: float) -> dict[str, Any]:
+    """What inner products predict: `gradient` and `own`, and both again with the name of another inner product."""
+    told: dict[str, Any] = {}
+    for name, (gradient, own) in of.by.items():
+        told[f"gradient{name}"] = [scale * value for value in _two(gradient, place)]
+        told[f"own{name}"] = [scale * value for value in _two(own, place)] if place < len(of.batch) else None
+    return told
 
 
 def _two(values: Sequence[float], place: int) -> list[float]:

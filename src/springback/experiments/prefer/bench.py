@@ -32,6 +32,10 @@ class Bench:
     held_out: tuple[Item, ...]
     ledgers: tuple[Ledger, ...]
     way: Resolved
+    wheres: tuple[str, ...]
+    """`file:line` of each training row."""
+    places: tuple[int, ...] | None = None
+    """Which of the rows that fit are trained on, where a filter has left some out."""
 
 
 def bench(design: Design, sources: Sources, way: Resolved) -> Bench:
@@ -44,7 +48,8 @@ def bench(design: Design, sources: Sources, way: Resolved) -> Bench:
     second = None if design.reference is None or way == "none" else _second(design, model, dtype, device)
     ledgers = [*sources.ledgers, *(each.ledger for each in (train, held_out) if each.ledger.dropped)]
     optimizer = _full(model, design, device, dtype) if design.tuner == "full" else _adapter(model, design, device)
-    return Bench(model, optimizer, second, train.items, held_out.items, tuple(ledgers), way)
+    wheres = tuple(sources.train[place].where for place in train.kept)
+    return Bench(model, optimizer, second, train.items, held_out.items, tuple(ledgers), way, wheres)
 
 
 def _loaded(spec: str, design: Design, dtype: torch.dtype) -> LanguageModel:

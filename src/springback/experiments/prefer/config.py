@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from springback.data.scores import Rule
-from springback.errors import refused
 from springback.experiments.audit.config import EMBEDDED, Audit
+from springback.experiments.prefer.checks import require
 
 Way = Literal["auto", "precomputed", "adapter_off", "model"]
 PRODUCTS: Final = 8
@@ -26,6 +26,9 @@ class Prefer:
     cure: str = "none"
     """Against entanglement: normalised[:form=unit,inner=adam], calibrated, anchor[:weight=1], differing[:first=4],
     low_entanglement[:share=0.5], learned_mask[:penalty=0.1], a FILE.py with weights(chosen, rejected)."""
+    filter: str | None = None
+    """Leave training pairs out: product (those whose chosen answer a step would lower; product:bound=1.2 or
+    product:share=0.1 otherwise), ches:share=0.1 or ches:bound=X; measured on the model as it is before training."""
     reference: str | None = None
     """Model that the loss compares with; default: the model as it is before training."""
     reference_way: Way = "auto"
@@ -77,8 +80,13 @@ class Prefer:
     """Length of the greedy answers whose log-probability is watched, and of drawn ones, in tokens."""
     samples: int = 4
     """Answers that the policy writes to each prompt in each step, for a loss that looks at them (d2o)."""
+    self_play: int = 0
+    """Rounds of training in which the rejected answers are the model's own (SPIN); 0 trains on DATA as it is."""
     checkpoint_every: int = 50
     """Optimiser steps between checkpoints; a killed run goes on from the last one."""
+    checkpoint_seconds: float = 60.0
+    """Seconds of training between checkpoints at most, and of computing a reference between its parts; longer where a
+    checkpoint takes over a tenth of it."""
     seed: int = 0
     """Of the order of rows and of LoRA's first values."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -102,6 +110,7 @@ class Design:
     model: str
     loss: str
     cure: str
+    filter: str | None
     reference: str | None
     reference_way: Way
     reference_logprobs: str | None
@@ -127,7 +136,9 @@ class Design:
     probes: int
     max_new_tokens: int
     samples: int
+    self_play: int
     checkpoint_every: int
+    checkpoint_seconds: float
     seed: int
     dtype: Literal["auto", "float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda", "mps"]
@@ -167,7 +178,7 @@ def settled(asked: Prefer, data: Path | str | None = None) -> Design:
     for name, value in _defaults(asked).items():
         if found[name] in (None, "auto"):
             found[name] = value
-    _check(found)
+    require(found)
     return Design(**{field.name: found[field.name] for field in fields(Design)})
 
 
@@ -175,22 +186,3 @@ def _defaults(asked: Prefer) -> dict[str, Any]:
     if asked.tiny:
         return {"learning_rate": 1e-3, "warmup_steps": 0, "dtype": "float32", "device": "cpu", "read_products": 0}
     return {"learning_rate": 5e-6 if asked.tuner == "full" else 1e-4, "warmup_steps": 10, "dtype": "bfloat16"}
-
-
-def _check(found: dict[str, Any]) -> None:
-    least = {"read_pairs": 2, "read_every": 1, "read_products": 0, "probes": 0, "epochs": 1, "steps": 1, "batch": 1,
-             "accumulate": 1, "rank": 1, "max_length": 2, "max_new_tokens": 1, "samples": 1, "checkpoint_every": 1,
-             "warmup_steps": 0}  # fmt: skip
-    for name, fewest in least.items():
-        if found[name] is not None and found[name] < fewest:
-            raise refused(name, f"must be at least {fewest}, got {found[name]}")
-    if any(step < 1 for step in found["read_at"]):
-        raise refused("read_at", f"counts steps from 1, got {min(found['read_at'])}")
-    if not found["learning_rate"] > 0 or not found["clip"] > 0 or found["weight_decay"] < 0:
-        raise refused("learning_rate", "and --clip must be greater than 0, --weight-decay at least 0")
-    if found["accumulate"] > found["batch"]:
-        raise refused("accumulate", f"cuts a batch of {found['batch']} into more micro-batches than it has rows")
-    if found["tuner"] == "full" and found["rank"] != 8:
-        raise refused("rank", "has no effect on full tuning", "add --tuner lora or leave --rank out")
-    if found["tiny"] and found["model"] != EMBEDDED:
-        raise refused("tiny", "is a model of its own", "leave --model or --tiny out")

@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from springback.experiments.prefer.bench import Bench
 from springback.experiments.prefer.config import Design
+from springback.experiments.prefer.embedded import embeddings
 from springback.experiments.prefer.order import Order
 from springback.experiments.prefer.products import entanglement, pairs_of
 from springback.experiments.prefer.readings import Baseline, Set, baseline, probed, reading, set_of, unrelated
 from springback.experiments.prefer.walk import Record
 from springback.fit.checkpoint import Checkpoint, load, remove, save
 from springback.fit.checks import STEPS, FirstSteps, Moved
-from springback.fit.loop import Fit, fit
+from springback.fit.loop import Fit, Summed, fit
 from springback.models.adapters import start_view
 from springback.models.rows import Row
 from springback.store.run import Run
@@ -79,11 +80,10 @@ class ModelLaboratory:
         network.eval()
         parts = self._batches(step)
         config = Fit(design.learning_rate, design.warmup_steps, len(parts), design.clip)
-        steps = fit(lambda batch: self.loss(network, batch), parts, self.bench.optimizer, config,
+        steps = fit(lambda batch: self.summed(network, batch), parts, self.bench.optimizer, config,
                     first_step=step, first_row=step * design.batch)  # fmt: skip
         (done,) = self._watched(steps)
-        told = self.loss.cure.told()
-        self.loss.advance()
+        told = self.advance()
         self._move_reference(step)
         self.work.optimizer_steps += 1
         self.work.tokens_trained += done.tokens
@@ -92,6 +92,16 @@ class ModelLaboratory:
             "tokens": done.tokens, "epoch": self.order.epoch(step), "learning_rate": config.rate(step),
             "statistics": self.loss.statistics(), "cure": told,
         }  # fmt: skip
+
+    def summed(self, network: nn.Module, batch: Batch) -> Summed:
+        """The loss of a micro-batch."""
+        return self.loss(network, batch)
+
+    def advance(self) -> dict[str, Any]:
+        """The step has been taken: what the cure says of it."""
+        told = self.loss.cure.told()
+        self.loss.advance()
+        return told
 
     def read(self, step: int) -> Iterable[Record]:
         network = self.bench.model.network
@@ -104,6 +114,7 @@ class ModelLaboratory:
         pairs = pairs_of(self.sets[-1], self.design.products(self.total))
         if pairs:
             yield "entanglement", f"{self.sets[-1].name}/{step}", entanglement(network, pairs, step)
+        yield from embeddings(network, self.sets, self.loss.method, step)
 
     def release(self) -> None:
         """Delete the checkpoints."""

@@ -43,15 +43,23 @@ def require_fit(needs: AbstractSet[str], offers: Offer, design: Design) -> None:
         raise refused("loss", f"{design.loss} needs scores of the answers, and the data has none")
 
 
+def alone(method: Any) -> bool:
+    """Whether no row's loss looks at other rows of its batch; a callable is believed to be so."""
+    from springback.train.preference_step import alone, needs_of
+
+    return alone(method) and "mismatched" not in needs_of(method)
+
+
 def require_whole_batches(method: Any, design: Design) -> None:
     """Refuse micro-batches where a pair's loss depends on the other pairs of its batch."""
-    from springback.train.preference_step import alone
-
     if design.accumulate > 1 and not alone(method):
         raise refused(
             "accumulate", f"{design.accumulate} would change {design.loss}: a pair's loss depends on its whole batch",
             "--accumulate 1, with a smaller --batch if memory is short",
         )  # fmt: skip
+    if design.batch < (least := getattr(method, "least_batch", 1)):
+        raise refused("batch", f"must be at least {least} for {design.loss}: it sets the pairs of a batch against "
+                      "each other")  # fmt: skip
 
 
 def way_of(needs: AbstractSet[str], design: Design) -> Resolved:

@@ -25,9 +25,9 @@ class Order:
         first, end = index * self.batch, min((index + 1) * self.batch, self.epochs * self.rows)
         return self._cut([self._place(position) for position in range(first, end)])
 
-    def first_epoch(self) -> list[tuple[int, ...]]:
-        """The micro-batches of the first epoch, every row once."""
-        starts = range(0, self.rows, self.batch)
+    def first_epoch(self, steps: int) -> list[tuple[int, ...]]:
+        """Micro-batches of the first epoch that hold every row of so many steps once; all rows where they need them."""
+        starts = range(0, min(self.rows, steps * self.batch), self.batch)
         epoch = self._order(0)
         return [part for start in starts for part in self._cut(epoch[start : start + self.batch])]
 

@@ -19,6 +19,7 @@ def result(run: Run, work_done: Mapping[str, int], report: str | None) -> dict[s
         "history": [_without_cost(body) for body in run.read("step").values()],
         "readings": [_light(body) for body in run.read("reading").values()],
         "entanglement": [_without_cost(body) for body in run.read("entanglement").values()],
+        "embeddings": [_without_cost(body) for body in run.read("embedding").values()],
         "held_out": of_set(run, "held_out"),
         "train": of_set(run, "train"),
         "first_warning": next(iter(run.read("warning").values()), None),
@@ -55,7 +56,9 @@ def doubts(run: Run) -> list[str]:
     found = run.get("accounting", "accounting") or {}
     checks = [f"not: {one['name']} ({one['why']})" for one in found.get("checks", ()) if one["outcome"] == "doubt"]
     prefers = [_prefers(run)] if _prefers(run) else []
-    return [*(body["sentence"] for body in run.read("warning").values()), *checks, *found.get("notes", ()), *prefers]
+    gone = [_ledger(body) for body in run.read("ledger").values() if body["dropped"]]
+    return [*(body["sentence"] for body in run.read("warning").values()), *checks, *found.get("notes", ()), *gone,
+            *prefers]  # fmt: skip
 
 
 def lines(run: Run, report: str | None) -> list[str]:

@@ -17,6 +17,7 @@ from springback.experiments.audit.estimate import (
     shape_of,
 )
 from springback.experiments.prefer.config import Design
+from springback.experiments.prefer.filters import filter_named
 from springback.experiments.prefer.offers import Resolved
 from springback.experiments.prefer.sources import Sources
 from springback.fit.memory import BYTES, Shape, gib, need
@@ -56,7 +57,8 @@ def units(design: Design, sources: Sources, way: Resolved, run: Run | None = Non
     computed = way == "precomputed" and not done
     return {
         "step": float(total - done), "read": float(len(design.readings(total)) - read + 1),
-        "reference": float(computed and -(-len(sources.train) // design.batch)),
+        "reference": float(computed and min(design.total(len(sources.train)), -(-len(sources.train) // design.batch))),
+        "filter": float(_unfiltered(design, sources, run) / design.batch),
     }  # fmt: skip
 
 
@@ -65,6 +67,7 @@ def stated(design: Design, sources: Sources, way: Resolved, expected: Estimate) 
     total = design.total(len(sources.train))
     return {
         "steps": total, "readings": list(design.readings(total)), "reference": way, "warning": WARNING,
+        "filter": design.filter and f"{design.filter}: measures every pair first, then there may be fewer steps",
         "ledgers": [ledger.json() for ledger in sources.ledgers], "estimate": expected.json(),
         "stamp": "a random model: the figures mean nothing" if design.tiny else None,
     }  # fmt: skip
@@ -105,7 +108,19 @@ def _seconds(design: Design, shape: Shape, prompt: float, answers: float, produc
         "read": scale * (2 * design.read_pairs * (row + prompt) / READ_TOKENS + 2 * products * row / TRAINED_TOKENS)
         + 0.1,
         "reference": scale * design.batch * row / READ_TOKENS,
+        "filter": scale * design.batch * row * (1 / READ_TOKENS + 2 * _products(design) / TRAINED_TOKENS),
     }
+
+
+def _unfiltered(design: Design, sources: Sources, run: Run | None) -> int:
+    """Pairs that a filter has still to measure."""
+    if design.filter is None:
+        return 0
+    return max(0, len(sources.train) - (len(run.keys("filter")) if run else 0))
+
+
+def _products(design: Design) -> bool:
+    return design.filter is not None and filter_named(design.filter).name == "product"
 
 
 def _rows(design: Design, sources: Sources) -> dict[str, int]:

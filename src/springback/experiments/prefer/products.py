@@ -30,7 +30,14 @@ def pairs_of(found: Set, most: int) -> list[RowPair]:
 def entanglement(network: nn.Module, pairs: Sequence[RowPair], step: int) -> dict[str, Any]:
     """The body of an `entanglement` record."""
     found = inner_products(network, pairs)
-    return {"step": step, "set": "train", "pairs": len(pairs), **summary(found.pairs), "note": found.note}
+    return {
+        "step": step,
+        "set": "train",
+        "metric": "euclidean",
+        "pairs": len(pairs),
+        **summary(found.pairs),
+        "note": found.note,
+    }
 
 
 def summary(found: Sequence[PairGram]) -> dict[str, Any]:

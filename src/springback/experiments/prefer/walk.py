@@ -2,7 +2,7 @@
 
 Knows neither torch nor models: a `Laboratory` does the work, so a stand-in of known law can take its place. A step or
 a reading that is stored is not stored again: after an interruption the steps behind the last checkpoint are taken
-again, to the same bits.
+again, to the same bits. Checkpoints come by steps and by time, so a kill loses about a minute; no record tells when.
 """
 
 import time
@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from springback.experiments.audit.progress import Progress
 from springback.experiments.prefer.config import Design
 from springback.experiments.prefer.falls import fall
+from springback.experiments.saving import Due
 from springback.store.run import Run
 
 Record = tuple[str, str, Mapping[str, Any]]
@@ -43,18 +44,23 @@ class Laboratory(Protocol):
         """Make the weights after so many steps durable."""
 
 
-def walk(design: Design, run: Run, laboratory: Laboratory, progress: Progress) -> Iterator[int]:
-    """Yield the number of steps behind the model, after each of them."""
+def walk(
+    design: Design, run: Run, laboratory: Laboratory, progress: Progress, *, due: Due | None = None
+) -> Iterator[int]:
+    """Yield the number of steps behind the model, after each of them. `due`: the clock of checkpoints by time."""
     total, readings = laboratory.total, set(design.readings(laboratory.total))
+    due = due or Due(design.checkpoint_seconds)
     step = restored = laboratory.restore()
     while True:
         if step in readings and run.get("read", str(step)) is None:
             _read(run, laboratory, step, progress)
         if step == total:
             return
-        if step % design.checkpoint_every == 0 and step > restored:
-            laboratory.keep(step)
-        _train(run, laboratory, step, progress)
+        if step > restored and (step % design.checkpoint_every == 0 or due.now):
+            with due.saving():
+                laboratory.keep(step)
+        with due.work():
+            _train(run, laboratory, step, progress)
         step += 1
         yield step
 

@@ -29,10 +29,9 @@ def reportable(run: Run) -> tuple[bool, str]:
 
 
 def cautions(run: Run) -> list[str]:
-    """What must not be quoted, sweep by sweep."""
-    return [
-        f"{name} is not reportable: {body['why']}" for name, body in run.read("sweep").items() if not body["reportable"]
-    ]
+    """What must not be quoted, sweep by sweep, and what to know of the ways of tuning."""
+    unfit = {name: body["why"] for name, body in run.read("sweep").items() if not body["reportable"]}
+    return [*(f"{name} is not reportable: {why}" for name, why in unfit.items()), *run.meta.get("cautions", [])]
 
 
 def lines(run: Run, report: str | None) -> list[str]:

@@ -86,10 +86,11 @@ def _possible(planned: tuple[Sweep, ...], sources: Mapping[str, Sources], path: 
 
     Returns the bytes of memory that the dearest sweep needs.
     """
-    from springback.train.tuning.choose import tuning
+    from springback.experiments.audit.ways import ways_of
 
-    for way, name in dict.fromkeys((getattr(sweep.audit, way), way) for sweep in planned for way in WAYS):
-        tuning(way, option=f"--{name.replace('_', '-')}")
+    different = {(sweep.audit.tuner, *(getattr(sweep.audit, name) for name in WAYS)): sweep for sweep in planned}
+    for sweep in different.values():
+        ways_of(sweep.audit)
     kept = memory = 0
     for sweep in planned:
         expected = estimate(sweep.audit, grid(sweep.audit), sources[sweep.name])
@@ -105,7 +106,9 @@ def _read_together(run: Run, planned: tuple[Sweep, ...], path: Path, axes: Axes,
     runs = [Run.look(place(path, sweep)) for sweep in planned]
     fine = [audit_outcome.reportable(found) for found in runs]
     swept = [Swept(sweep, found.read, told) for sweep, found, told in zip(planned, runs, fine, strict=True)]
-    run.note(model=runs[0].meta["model"], papers=_papers(runs))
+    pairs = zip(planned, runs, strict=True)
+    told = [f"{sweep.name}: {caution}" for sweep, found in pairs for caution in audit_outcome.cautions(found)]
+    run.note(model=runs[0].meta["model"], papers=_papers(runs), cautions=told)
     with run.together():
         run.append("data", "data", runs[0].get("data", "data") or {})
         run.append("scorer", "scorer", runs[0].get("scorer", "scorer") or {})

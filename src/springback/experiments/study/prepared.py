@@ -10,7 +10,7 @@ from springback.data.preferences import Preferences
 from springback.errors import refused
 from springback.experiments.audit.estimate import Estimate
 from springback.experiments.prefer.offers import kind_of
-from springback.experiments.prefer.run import prepare
+from springback.experiments.prefer.preparing import prepare
 from springback.experiments.study import data
 from springback.experiments.study.config import Combination, Study
 

@@ -23,10 +23,16 @@ MOST: Final = 400
 """Rows of a table that stands on the page; the others stand in the stored run."""
 EDGES: Final = ((-1.0, "chosen falls below"), (1.0, "rejected rises above"))
 SIDES: Final = (("chosen", "al"), ("rejected", "rv"))
+PREDICTED: Final = {
+    "directional": "signs by the step’s own Δθ", "gradient": "by the gradient", "own": "by the own pair only",
+    "gradient_euclidean": "by the gradient, Euclidean", "own_euclidean": "by the own pair only, Euclidean",
+    "random": "at random",
+}  # fmt: skip
+"""Predictors in their order, with the heads of their columns."""
 
 
 def sheet(records: Records, meta: Mapping[str, Any]) -> Sheet:
-    """From records `pair`, `shares`, `where`, `loss`, `cure`, `score`, `step`, `verify`, `tokens`, `probed`, `data`."""
+    """From records `metric`, `pair`, `shares`, `where`, `loss`, `cure`, `score`, `step`, `verify`, `probed` …"""
     found = dict((records.get("verdict") or {}).get("verdict") or {})
     loss = str((meta.get("asked") or {}).get("loss") or "a loss")
     return Sheet(
@@ -35,8 +41,8 @@ def sheet(records: Records, meta: Mapping[str, Any]) -> Sheet:
         lead=str(found.get("lead") or ""),
         record="verdict:verdict" if found else "",
         sections=tuple(_sections(records, meta)) if found else (),
-        kinds=("verdict", "shares", "verify", "where", "cure", "loss", "score", "probed", "data", "tokens", "step",
-               "batch", "probe", "matrix", "pair"),
+        kinds=("verdict", "metric", "shares", "verify", "where", "cure", "loss", "score", "probed", "data", "tokens",
+               "step", "batch", "probe", "matrix", "pair"),
     )  # fmt: skip
 
 
@@ -65,8 +71,8 @@ def _shares(records: Records, able: list[Body]) -> Section:
     ]
     cosines = [num(value(body[name], record), unit=False) for name in ("cosine", "cosine_without_prefix")]
     prose = (
-        "A pair alone: a step of plain gradient descent on nothing but this pair. Whole batches: the pairs beside it "
-        "move its answers too, either way. Cures act on the first only.",
+        f"{_metric(records)} A pair alone: a step on nothing but this pair. Whole batches: the pairs beside it move "
+        "its answers too, either way. Cures act on the first only.",
         Markup("Cosine of the two gradients {}; without the answers’ common beginning {}. {} cannot move: both answers "
                "are the same tokens.").format(*cosines, counted(body["cannot_move"], record)),
     )  # fmt: skip
@@ -74,6 +80,12 @@ def _shares(records: Records, able: list[Body]) -> Section:
     grid = Grid("Shares of pairs, 95 % (Wilson)", heads, tuple(rows))
     return Section("How many pairs", prose=prose, charts=_charts(able), grid=grid, data=_pairs(records),
                    note="The paper’s cases, for equal pulls: " + _cases(body))  # fmt: skip
+
+
+def _metric(records: Records) -> str:
+    """Which inner product every number is in; runs from before there was a choice are Euclidean."""
+    found = (records.get("metric") or {}).get("metric") or {}
+    return str(found.get("sentence") or "Inner products are Euclidean: plain gradient descent's.")
 
 
 def _cases(body: Body) -> str:
@@ -127,9 +139,9 @@ def _pairs(records: Records) -> Table:
 
 def _verify(records: Records) -> Section:
     found = (records.get("verify") or {})["verify"]
-    heads = ("rate, pairs", "signs by the step’s own Δθ", "by the gradient", "by the own pair only", "at random",
-             "rank correlation")  # fmt: skip
-    rows = [_agreement(row, place) for row in found["by_rate"] for place in ("batch", "held_out") if place in row]
+    by = tuple(name for name in PREDICTED if name in found["by_rate"][0]["batch"])
+    heads = ("rate, pairs", *(PREDICTED[name] for name in by), "rank correlation")
+    rows = [_agreement(row, place, by) for row in found["by_rate"] for place in ("batch", "held_out") if place in row]
     charts = tuple(_scatter(records, row["rate"]) for row in found["by_rate"])
     law = found["law"]
     words = {"holds": "It held", "fails": "It failed", "undecided": "It is not decided"}[law["outcome"]]
@@ -144,11 +156,11 @@ def _verify(records: Records) -> Section:
     return Section("Predicted and measured", prose=prose, charts=charts, grid=grid, data=_steps(records), note=note)
 
 
-def _agreement(row: Body, place: str) -> Row:
+def _agreement(row: Body, place: str, by: tuple[str, ...]) -> Row:
     table = row[place]
-    name = f"{short(row['rate'])}, {'in the batch' if place == 'batch' else 'held out'}"
-    cells = [_num(table[by]["sign_agreement"]) for by in ("directional", "gradient", "own", "random")]
-    return name, *cells, _num(table["directional"]["rank_correlation"])
+    where = f"{short(row['rate'])}, {'in the batch' if place == 'batch' else 'held out'}"
+    cells = [_num(table[name]["sign_agreement"]) for name in by]
+    return where, *cells, _num(table["directional"]["rank_correlation"])
 
 
 def _num(body: Any) -> Markup:

@@ -60,8 +60,8 @@ def losses(records: Records, kind: str) -> Section:
     title = {"cure": "What each cure would do", "loss": "What each loss would do"}[kind]
     prose = {
         "cure": "The asked loss, then the same under each cure: shares of these very pairs, own pair alone, to first "
-        "order. Pairwise normalised descent holds by construction in the Euclidean inner product, and under Adam it "
-        "does not: its row is no finding.",
+        "order. Pairwise normalised descent holds by construction in the inner product of this "
+        "diagnosis, and in another it need not: its row is no finding.",
         "loss": "Each loss of the family at its defaults and at these log-probabilities, own pair alone. A loss that "
         "keeps running statistics is in its first step.",
     }[kind]

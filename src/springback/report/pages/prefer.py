@@ -9,6 +9,8 @@ from springback.report.charts.frame import Series, Spot
 from springback.report.charts.lines import Axis, Lines, lines
 from springback.report.evidence import Records
 from springback.report.markup import counted, num
+from springback.report.pages import prefer_rounds
+from springback.report.pages.prefer_embeddings import embeddings
 from springback.report.pages.prefer_products import products
 from springback.report.pages.prefer_steps import steps
 from springback.report.pages.sheet import Chart, Grid, Section, Sheet
@@ -22,7 +24,9 @@ SIDES = (("chosen", "al"), ("rejected", "rv"))
 
 
 def sheet(records: Records, meta: Mapping[str, Any]) -> Sheet:
-    """From records `verdict`, `reading`, `warning`, `step`, `data`, `ledger` and `accounting`."""
+    """From records `verdict`, `reading`, `warning`, `step`, `data`, `ledger` and `accounting`; of self-play `round`."""
+    if records.get("round"):
+        return prefer_rounds.sheet(records, meta)
     verdict = (records.get("verdict") or {}).get("verdict", {})
     model, loss = meta.get("model") or {}, meta.get("loss") or {}
     return Sheet(
@@ -35,12 +39,13 @@ def sheet(records: Records, meta: Mapping[str, Any]) -> Sheet:
             _both(records),
             _margin(records),
             *products(records),
+            *embeddings(records),
             _probes(records),
             _end(records),
             steps(records),
             _data(records),
         ),
-        kinds=("verdict", "warning", "accounting", "ledger", "data", "entanglement", "reading", "step"),
+        kinds=("verdict", "warning", "accounting", "ledger", "data", "entanglement", "embedding", "reading", "step"),
     )
 
 

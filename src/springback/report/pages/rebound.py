@@ -14,6 +14,7 @@ from springback.report.point import Body
 from springback.report.value import Value, value
 
 Row = tuple[str | Markup, ...]
+UNFINISHED = "The sweeps are not all there; the same command goes on with them."
 REACHED = {True: "yes", False: "no", None: "cannot tell"}
 CORRELATED = ("score_kl", "margin_kl", "gamma_kl", "score_margin")
 
@@ -27,7 +28,7 @@ def sheet(records: Records, meta: Mapping[str, Any]) -> Sheet:
     return Sheet(
         subject=str((meta.get("model") or {}).get("name") or "models"),
         answer=str(found.get("headline") or "No verdict yet"),
-        lead=str(found.get("sentence") or "The sweeps are not all there; the same command goes on with them."),
+        lead=" ".join([str(found.get("sentence") or UNFINISHED), *meta.get("cautions", [])]),
         label=label(found.get("label")),
         record="verdict:verdict" if found else "",
         sections=_sections(records) if found else (),

@@ -1,5 +1,8 @@
 """The run in one paragraph, from what is stored."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from springback.report.evidence import Evidence
 from springback.report.numbers import count, plural
 from springback.report.sections import provenance
@@ -21,12 +24,25 @@ def facts(evidence: Evidence) -> list[str]:
         )
     found += _counts(evidence)
     if asked.get("tuner"):
-        found.append(f"Tuning: {asked['tuner']}, learning rate {asked.get('learning_rate')}.")
+        found.append(f"Tuning: {asked['tuner']}, learning rate {asked.get('learning_rate')}{_ways(asked)}.")
+    found += _cautions(evidence)
     found.append("Brackets are 95 % intervals.")
     if evidence.seeds:
         seeds = f"{'seed' if len(evidence.seeds) == 1 else 'seeds'} {listed(list(evidence.seeds))}"
         found.append(f"{plural(len(evidence.points), 'point')}; {seeds}.")
     return found
+
+
+def _cautions(evidence: Evidence) -> list[str]:
+    """What to know of the ways of tuning: stated before anything was measured, and found while it was."""
+    told = (evidence.meta.get("plan") or {}, evidence.one("accounting"))
+    return [str(caution) for each in told for caution in each.get("cautions") or []]
+
+
+def _ways(asked: Mapping[str, Any]) -> str:
+    """How the chains tuned, where it was not plainly both ways."""
+    way, back = asked.get("align_with", "plain"), asked.get("reverse_with", "plain")
+    return "" if way == back == "plain" else f"; aligned with {way}, reversed with {back}"
 
 
 def _counts(evidence: Evidence) -> list[str]:

@@ -40,6 +40,11 @@ def cure_named(text: str, loss: Any, *, option: str = "--cure") -> Cure | None:
     name, _, rest = text.partition(":")
     found = _made(name, rest, option) if name in CURES else Weighted(_own(text, option))
     needs = needs_of(loss)
+    if "embeddings" in needs:
+        raise _refused(
+            f"{text} acts on how a loss pulls at log-probabilities, and this one pulls at hidden states", option,
+            "Leave --cure out; the loss has an option nll, and info_nce_embeddings_kl a KL.",
+        )  # fmt: skip
     if "pairs" not in needs:
         raise _refused(f"{text} acts on pairs, and the loss takes none", option, "Take a loss of pairs, or no cure.")
     if found.sums_only and (over := sorted(needs - SUMS)):

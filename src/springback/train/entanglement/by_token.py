@@ -25,7 +25,9 @@ from springback.tensors.inner_product import inner_product
 from springback.train.entanglement.counted import counted
 from springback.train.entanglement.padding_row import as_autograd, whole_derivative
 from springback.train.entanglement.plain import gradient
+from springback.train.entanglement.preconditioner import under
 from springback.train.entanglement.stretches import Stretch, accurate, padded, refuse_unreadable
+from springback.train.entanglement.tables import Metric
 from springback.train.entanglement.tape import only_gradients_of
 
 MOST = 64
@@ -43,17 +45,25 @@ class Marginals:
     """⟨g_w, g_{l,u}⟩"""
 
 
-def token_marginals(network: nn.Module, pair: RowPair, *, parameters: Collection[str] | None = None) -> Marginals:
-    """Of every token of both answers, stop included; `parameters` as in `inner_products`."""
+def token_marginals(
+    network: nn.Module, pair: RowPair, *, parameters: Collection[str] | None = None, metric: Metric | None = None
+) -> Marginals:
+    """Of every token of both answers, stop included; `parameters` and `metric` as in `inner_products`."""
     refuse_unreadable(network, [(pair.chosen, pair.rejected)])
     names = counted(network, parameters)
     return Marginals(
-        _pulled(network, pair.chosen, pair.rejected, names), _pulled(network, pair.rejected, pair.chosen, names)
+        _pulled(network, pair.chosen, pair.rejected, names, metric),
+        _pulled(network, pair.rejected, pair.chosen, names, metric),
     )
 
 
 def token_matrix(
-    network: nn.Module, pair: RowPair, *, parameters: Collection[str] | None = None, most: int = MOST
+    network: nn.Module,
+    pair: RowPair,
+    *,
+    parameters: Collection[str] | None = None,
+    most: int = MOST,
+    metric: Metric | None = None,
 ) -> Float64[Tensor, "chosen_token rejected_token"]:
     """⟨g_{w,t}, g_{l,u}⟩ of every two tokens; `RefusedError` where the shorter answer has more than `most` tokens."""
     refuse_unreadable(network, [(pair.chosen, pair.rejected)])
@@ -68,7 +78,7 @@ def token_matrix(
     for token in range(len(short.answer)):
         up_to = Stretch(Row(short.prompt, short.answer[: token + 1], 0, 0), token)
         with as_autograd(network):
-            lines.append(_along(network, long, gradient(network, up_to, names).tensors))
+            lines.append(_along(network, long, under(metric, gradient(network, up_to, names).tensors)))
     matrix = torch.stack(lines) if lines else torch.zeros(0, len(long.answer), dtype=torch.float64)
     return matrix if short is pair.chosen else matrix.T
 
@@ -80,11 +90,11 @@ def token_changes(network: nn.Module, row: Row, direction: Mapping[str, Tensor])
         return _along(network, row, direction)
 
 
-def _pulled(network: nn.Module, row: Row, other: Row, names: Collection[str]) -> PerToken:
+def _pulled(network: nn.Module, row: Row, other: Row, names: Collection[str], metric: Metric | None) -> PerToken:
     if not row.answer or not other.answer:
         return torch.zeros(len(row.answer), dtype=torch.float64)
     with as_autograd(network):
-        return _along(network, row, gradient(network, Stretch(other), names).tensors)
+        return _along(network, row, under(metric, gradient(network, Stretch(other), names).tensors))
 
 
 def _along(network: nn.Module, row: Row, direction: Mapping[str, Tensor]) -> PerToken:

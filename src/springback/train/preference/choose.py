@@ -4,20 +4,22 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from springback.errors import RefusedError
 from springback.store import options, user_code
 from springback.train.preference import spelling
-from springback.train.preference.family import LOSSES
+from springback.train.preference.family import BESIDE, LOSSES
 from springback.train.preference.method import Method
 from springback.train.preference.own import Own
+
+KNOWN: Final[Mapping[str, type[Method]]] = {**LOSSES, **BESIDE}
 
 
 def loss_named(text: str, *, option: str = "--loss") -> Method:
     """The method of this name with its options. RefusedError where there is none, or an option it does not have."""
     name, _, rest = text.partition(":")
-    if (ours := spelling.member(name, LOSSES)) is not None and not Path(text).is_file():
+    if (ours := spelling.member(name, KNOWN)) is not None and not Path(text).is_file():
         return made(ours, _parsed(text, rest, option), option=option)
     if not (text.endswith(".py") or Path(text).exists() or _importable(name, rest)):
         raise _unknown(text, name, option)
@@ -26,7 +28,7 @@ def loss_named(text: str, *, option: str = "--loss") -> Method:
 
 def made(name: str, given: Mapping[str, str], *, option: str = "--loss") -> Method:
     """The member `name` with options as text. RefusedError in the words of the field that refused them."""
-    member = LOSSES[name]
+    member = KNOWN[name]
     known = [field.name for field in fields(cast("Any", member))]
     ours = [spelling.option(key, name, known) for key in given]
     try:
@@ -67,7 +69,7 @@ def _own(found: Any, text: str) -> Method:
 
 
 def _unknown(text: str, name: str, option: str) -> RefusedError:
-    todo = _nearest(name, [*LOSSES, *spelling.MEMBERS])
+    todo = _nearest(name, [*KNOWN, *spelling.MEMBERS])
     return RefusedError(
         f"{text} is no loss, no file and not module:function.",
         kind="option",

@@ -21,6 +21,7 @@ from springback.train.preference.exo import EXO
 from springback.train.preference.f_dpo import FDPOAlpha, FDPOForwardKL, FDPOJensenShannon
 from springback.train.preference.hinge import Hinge
 from springback.train.preference.info_nca import InfoNCA, NCAList
+from springback.train.preference.info_nce_embeddings import InfoNCEEmbeddings, InfoNCEEmbeddingsKL
 from springback.train.preference.ipo import IPO, IPOMean
 from springback.train.preference.kto import KTO, KTOPair
 from springback.train.preference.ld_dpo import LDDPO, LDDPOPolicyOnly
@@ -106,3 +107,10 @@ LOSSES: dict[str, type[Method]] = {
     "unlikelihood": Unlikelihood,
     "d2o": D2O,
 }
+
+BESIDE: dict[str, type[Method]] = {
+    "info_nce_embeddings": InfoNCEEmbeddings,
+    "info_nce_embeddings_kl": InfoNCEEmbeddingsKL,
+}
+"""Methods of preference data that are no function of log-probabilities: they have no d_w and d_l, so the family's laws
+and the diagnosis do not speak of them."""

@@ -26,6 +26,7 @@ Need = Literal[
     "statistics",
     "mismatched",  # log-probabilities of answers under other prompts of the batch
     "scores",  # of the answers, or a probability that chosen is better
+    "embeddings",  # hidden states of the answers and of their prompt; the method's `states` says which
 ]
 
 Law = Literal[

@@ -30,6 +30,8 @@ class KLAnchor:
     """Adds the KL to the aligned model, at the answers that are tuned on."""
 
     paper: ClassVar = papers.INSTRUCT
+    copies: ClassVar = True
+    """A frozen copy of the network stays in memory."""
 
     weight: float = 1.0
     """Nats of loss for a nat of KL; 0 is plain tuning."""
