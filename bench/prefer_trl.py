@@ -35,8 +35,9 @@ from springback.train.pair_logprobs import pair_logprobs
 from springback.train.preference.dpo import DPO
 from springback.train.preference.pairs import PairLogprobs
 
-BOUND = {"float32": 1e-4, "bfloat16": 2e-2}
-"""Largest difference of a step's loss, nats a pair; bfloat16 rounds logits to 8 bits, on either side differently."""
+BOUND = {"float32": 1e-4, "bfloat16": 5e-2}
+"""Largest difference of a step's loss, nats a pair. In bfloat16 either side is .01 to .03 from float32's after a step:
+answers of random tokens have 850 nats, and logits 8 bits."""
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40), "MALLOC_TOP_PAD_": str(2**26)}
 GOALS = {"defaults": {"float32": 2.5, "bfloat16": 2.6}, "best": {"float32": 1.8, "bfloat16": 1.8}}
 LONG = {"defaults": 3.0, "best": 2.2}

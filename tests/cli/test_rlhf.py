@@ -117,7 +117,7 @@ def test_a_plan_says_what_it_would_take_and_writes_nothing(tmp_path, files):
 @pytest.mark.parametrize(
     ("words", "where"),
     [
-        ([], "--reward"),
+        (["--reward", "nowhere.py"], "--reward nowhere.py"),
         (["--reward", "program:sleep 60", "--reward-timeout", "0.3"], "--reward program:sleep 60"),
         (["--reward", "http://192.0.2.1/"], "--reward http://192.0.2.1/"),
         (["--reward", "scorer:lexicon", "--method", "gpro"], "--method gpro"),

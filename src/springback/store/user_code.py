@@ -6,6 +6,7 @@ Springback run code that it did not bring: no data file, no checkpoint, no earli
 
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from springback.errors import RefusedError
+from springback.store.provenance import sha256_of_file
 
 
 def function(named: str, *, attribute: str, option: str, kind: str, other: str) -> Callable[..., Any]:
@@ -28,6 +30,15 @@ def function(named: str, *, attribute: str, option: str, kind: str, other: str) 
     if not (colon and name.isidentifier() and all(part.isidentifier() for part in module.split("."))):
         asked.refuse(f"{named} is not one of {other}, there is no such file, and it is not module:function.")
     return asked.found(_imported(module, asked), name)
+
+
+def hashes(*named: str | None) -> dict[str, str]:
+    """SHA-256 of every Python file that these options name, alone or among others: another content asks another thing.
+
+    `reward.py`, `scorer:own.py`, `grpo:group=4,reward=reward.py`, `program:python reward.py`.
+    """
+    words = {word for text in named if text for word in re.split(r"[:,=\s]", text)} | {text for text in named if text}
+    return {word: sha256_of_file(Path(word)) for word in sorted(words) if word.endswith(".py") and Path(word).is_file()}
 
 
 @dataclass(frozen=True, slots=True)

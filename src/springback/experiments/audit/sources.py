@@ -1,6 +1,6 @@
 """What an audit is made of, before torch is imported: model folders, data, the rows of every seed, their hashes."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from springback.experiments.audit.config import Audit
 from springback.models.facts import ModelFacts, describe
 from springback.models.weights import files_sha256
 from springback.store.provenance import sha256_of_file, sha256_of_text
+from springback.store.user_code import hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,8 @@ class Sources:
     dataset: Dataset
     sets: dict[int, Sets]
     """By seed."""
+    code_sha256: dict[str, str] = field(default_factory=dict)
+    """Of each Python file that an option names."""
 
     @property
     def shared(self) -> Sets:
@@ -39,16 +42,17 @@ def gather(config: Audit) -> Sources:
     dataset = _dataset(config)
     sets = {seed: _split(config, dataset, seed) for seed in config.seeds}
     start, given = _models(config)
-    return Sources(start, given, dataset, sets)
+    return Sources(start, given, dataset, sets, hashes(config.score, config.align_with, config.reverse_with))
 
 
 def identity(sources: Sources) -> dict[str, Any]:
     """What a stored run must agree with: hashes of weights, template and data, each by its content."""
     return {
-        "start": _hashes(sources.start),
-        "given": _hashes(sources.given),
+        "start": model_hashes(sources.start),
+        "given": model_hashes(sources.given),
         "data_sha256": sources.dataset.sha256,
         "rows_sha256": sha256_of_text(repr([asdict(sets) for sets in sources.sets.values()])),
+        "code_sha256": sources.code_sha256,
     }
 
 
@@ -84,7 +88,7 @@ def _models(config: Audit) -> tuple[ModelFacts | None, ModelFacts | None]:
     return start, given
 
 
-def _hashes(facts: ModelFacts | None) -> dict[str, str] | None:
+def model_hashes(facts: ModelFacts | None) -> dict[str, str] | None:
     """Content of the weight files, and of everything that decides what they are fed."""
     if facts is None:
         return None

@@ -9,7 +9,7 @@ from springback.data.ledger import Ledger
 from springback.data.order import drawn
 from springback.data.preferences import Preferences, as_pairs, built_in, read_preferences
 from springback.errors import RefusedError
-from springback.experiments.audit.sources import _hashes as model_hashes  # pyright: ignore[reportPrivateUsage]
+from springback.experiments.audit.sources import model_hashes
 from springback.experiments.entangle.config import Entangle
 from springback.models.facts import ModelFacts, describe
 from springback.store.provenance import sha256_of_file, sha256_of_text

@@ -17,10 +17,11 @@ from springback.data.ledger import Ledger, reasons
 from springback.data.preferences import Offer, Preferences, as_labels, as_lists, as_pairs, built_in, read_preferences
 from springback.data.records import plain, said
 from springback.errors import RefusedError
-from springback.experiments.audit.sources import _hashes as model_hashes  # pyright: ignore[reportPrivateUsage]
+from springback.experiments.audit.sources import model_hashes
 from springback.experiments.prefer.config import Design
 from springback.models.facts import ModelFacts, describe
 from springback.store.provenance import sha256_of_file, sha256_of_text
+from springback.store.user_code import hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,6 @@ def gather(design: Design, data: Preferences, kind: Offer) -> Sources:
 def identity(design: Design, sources: Sources) -> dict[str, Any]:
     """What a stored run must agree with, by content."""
     rows = [[_key(row) for row in part] for part in (sources.train, sources.held_out)]
-    file = Path(design.loss)
     stored = design.reference_logprobs
     return {
         "model": model_hashes(sources.model),
@@ -73,7 +73,7 @@ def identity(design: Design, sources: Sources) -> dict[str, Any]:
         "data_sha256": sources.data.sha256,
         "held_out_sha256": sources.held.sha256 if sources.held else None,
         "rows_sha256": sha256_of_text(repr(rows)),
-        "loss_sha256": sha256_of_file(file) if file.suffix == ".py" and file.is_file() else None,
+        "code_sha256": hashes(design.loss, design.cure),
     }
 
 

@@ -15,7 +15,7 @@ from springback.data.order import drawn
 from springback.data.read import read
 from springback.data.records import Example, Pair
 from springback.errors import RefusedError
-from springback.experiments.audit.sources import _hashes as model_hashes  # pyright: ignore[reportPrivateUsage]
+from springback.experiments.audit.sources import model_hashes
 from springback.experiments.resist.config import Design
 from springback.models.facts import ModelFacts, describe
 from springback.store.provenance import sha256_of_text

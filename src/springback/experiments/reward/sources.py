@@ -15,7 +15,7 @@ from springback.data.preferences import Preferences, built_in, read_preferences
 from springback.data.records import said
 from springback.data.source import refuse
 from springback.errors import refused
-from springback.experiments.audit.sources import _hashes as model_hashes  # pyright: ignore[reportPrivateUsage]
+from springback.experiments.audit.sources import model_hashes
 from springback.experiments.reward.config import Design
 from springback.experiments.reward.margins import with_margins
 from springback.models.facts import ModelFacts, describe

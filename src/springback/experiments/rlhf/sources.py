@@ -15,10 +15,11 @@ from springback.data.order import drawn
 from springback.data.prompts import Asked, PromptFile
 from springback.data.records import said
 from springback.errors import RefusedError
-from springback.experiments.audit.sources import _hashes as model_hashes  # pyright: ignore[reportPrivateUsage]
+from springback.experiments.audit.sources import model_hashes
 from springback.experiments.rlhf.config import MOST_HELD_OUT, Design
 from springback.models.facts import ModelFacts, describe
-from springback.store.provenance import sha256_of_file, sha256_of_text
+from springback.store.provenance import sha256_of_text
+from springback.store.user_code import hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def gather(path: Path | None, design: Design) -> Sources:
         )  # fmt: skip
     border = len(file.rows) - count
     facts = None if design.tiny else describe(design.model)
-    return Sources(facts, file, file.rows[:border], file.rows[border:], _code(design))
+    return Sources(facts, file, file.rows[:border], file.rows[border:], hashes(design.reward, design.watch))
 
 
 def identity(sources: Sources) -> dict[str, Any]:
@@ -91,9 +92,3 @@ def _file(path: Path | None, design: Design) -> PromptFile:
     made = {said(row.prompt): Asked(row.prompt, {}, row.where) for row in toy.plain_sentences()}
     rows = tuple(made.values())
     return PromptFile("made sentences (tiny)", rows, sha256_of_text(repr(rows)))
-
-
-def _code(design: Design) -> dict[str, str]:
-    """Content of the files that are run: another function is another question."""
-    named = {name: value.removeprefix("scorer:") for name in ("reward", "watch") if (value := getattr(design, name))}
-    return {name: sha256_of_file(Path(value)) for name, value in named.items() if Path(value).is_file()}

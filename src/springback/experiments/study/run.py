@@ -17,7 +17,7 @@ from springback.experiments.audit.config import EMBEDDED
 from springback.experiments.audit.estimate import require_room
 from springback.experiments.audit.progress import Progress
 from springback.experiments.audit.run import announce
-from springback.experiments.audit.sources import _hashes as model_hashes  # pyright: ignore[reportPrivateUsage]
+from springback.experiments.audit.sources import model_hashes
 from springback.experiments.prefer.finish import MODEL
 from springback.experiments.prefer.run import NOTHING_DONE, run_prefer
 from springback.experiments.running import Finished, carried_out, say
