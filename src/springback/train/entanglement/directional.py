@@ -79,7 +79,7 @@ def _quick(
     for batch in batches([len(s.inputs) for s in stretches.values()], tokens=BATCH_TOKENS):
         chosen = [numbers[place] for place in batch]
 
-        def take(name: str, use: Use, chosen: Sequence[int] = chosen) -> None:
+        def take(_: Tape, name: str, use: Use, chosen: Sequence[int] = chosen) -> None:
             for line in use.lines:
                 found[name][chosen[line]] += along(use, line, accurate(delta[name]))
 

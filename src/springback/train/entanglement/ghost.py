@@ -52,7 +52,7 @@ def measured(
 ) -> tuple[Tables, torch.Tensor]:
     """Tables of all inner products within each group of lines, and every line's log π in nats."""
     tables = Tables(groups, metric)
-    tape = Tape(known.owners, known.kinds, lines_of(network, stretches), lambda name, use: tables.take(tape, name, use))
+    tape = Tape(known.owners, known.kinds, lines_of(network, stretches), tables.take)
     return tables, run(network, tape, known.head, tables.groups)
 
 

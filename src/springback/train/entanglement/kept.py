@@ -84,6 +84,6 @@ def kept(network: nn.Module, pairs: Sequence[RowPair], known: Known, metric: Met
     found = Kept(Tables(groups, metric), lines, together, torch.zeros(len(rows)).double())
     if lines:
         there = lines_of(network, stretches)
-        tape = Tape(known.owners, known.kinds, there, lambda name, use: found.take(tape, name, use))
+        tape = Tape(known.owners, known.kinds, there, found.take)
         found.logprobs[list(lines)] = run(network, tape, known.head, found.tables.groups)
     return found

@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from springback.train.entanglement.kinds import Call, Kind
 from springback.train.entanglement.lines import Lines, UnknownModuleError
 from springback.train.entanglement.uses import Use
 
-Take = Callable[[str, Use], None]
-"""Receives the parameter's name and one use of it, as the backward pass reaches it."""
+Take = Callable[["Tape", str, Use], None]
+"""Receives the tape, the parameter's name and one use of it, as the backward pass reaches it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Tape:
     """How often each parameter was used in the forward pass; complete when the first signal arrives."""
     asking: bool = False
     """A module is being asked again: no call of the network's."""
+    _hooks: list[RemovableHandle] = field(default_factory=list)
+    """Those on what modules gave. One that stayed would hold the graph that holds it, beyond Python's reach."""
 
     @contextmanager
     def listening(self, network: nn.Module, *, without: Collection[str] = ()) -> Iterator[None]:
@@ -65,14 +68,15 @@ class Tape:
             with only_gradients_of(network, ()), torch.enable_grad():
                 yield
         finally:
-            for handle in handles:
+            for handle in (*handles, *self._hooks):
                 handle.remove()
+            self._hooks.clear()
 
     def used(self, path: str, uses: Iterator[tuple[str, Use]]) -> None:
         """Hand on those uses that are of counted parameters."""
         for local, use in uses:
             if local in self.owners.of[path]:
-                self.take(self.owners.of[path][local], use)
+                self.take(self, self.owners.of[path][local], use)
 
     def count(self, path: str) -> None:
         """A call of this module uses what it holds once."""
@@ -87,7 +91,8 @@ class Tape:
         if not out.requires_grad:
             out.requires_grad_()
         self.count(path)
-        out.register_hook(partial(self._answered, path, kind, Call(module, args, kwargs, None)))
+        heard = partial(self._answered, path, kind, Call(module, args, kwargs, None))
+        self._hooks.append(out.register_hook(heard))
 
     def _answered(self, path: str, kind: Kind, call: Call, signal: Tensor) -> None:
         self.asking = True

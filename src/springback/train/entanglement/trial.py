@@ -61,7 +61,7 @@ def _try(network: nn.Module, names: Collection[str]) -> Known:
         _recognise(network, facts, stretches)
         lines, everything = lines_of(network, stretches), [range(len(stretches))]
         tables = Tables(everything)
-        tape = Tape(facts.owners, facts.kinds, lines, lambda name, use: tables.take(tape, name, use))
+        tape = Tape(facts.owners, facts.kinds, lines, tables.take)
         run(network, tape, facts.head, everything)
         expected = _squares(network, stretches, names)
     except UnknownModuleError as unknown:
