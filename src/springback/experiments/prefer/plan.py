@@ -27,6 +27,8 @@ WARNING = (
     "the first reading at which the mean log-probability of held-out chosen answers is below the reference's by more "
     "than its 95 % interval over answers"
 )
+KEEPING_SIGNALS = ("normalised", "calibrated")
+"""Cures in whose step every answer stands behind a prompt of its own, and signals are kept beside the activations."""
 LOGITS = 128 * 2**20
 """Bytes of logits that readings hold for the KL."""
 
@@ -36,9 +38,11 @@ def estimate(design: Design, sources: Sources, way: Resolved) -> Estimate:
     shape, dtype = shape_of(sources.model), design.dtype if design.dtype != "auto" else "bfloat16"
     prompt, answers = _tokens(design, sources.train)
     micro = -(-design.batch // design.accumulate)
+    signals = design.cure.partition(":")[0] in KEEPING_SIGNALS
+    tokens = 2 * prompt + answers if signals else prompt + answers
     memory = need(
         shape, tuner=design.tuner, dtype=dtype, rank=design.rank, accumulate=design.accumulate, start_copy=False,
-        batch_tokens=round(1.3 * micro * (prompt + answers)), answer_tokens=round(1.3 * micro * answers),
+        batch_tokens=round(1.3 * micro * tokens * (2 if signals else 1)), answer_tokens=round(1.3 * micro * answers),
     )  # fmt: skip
     copies = (way == "model") or design.reference is not None
     memory = replace(memory, start_copy=shape.parameters * BYTES[dtype] * copies, logits=memory.logits + LOGITS)
