@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from springback.experiments.audit.wording import number
 from springback.stats.measured import Measured
 
 
@@ -26,12 +27,12 @@ def _moved(change: Measured) -> str:
     if change.estimate is None:
         return "were not measured"
     if not change.excludes(0.0):
-        return f"did not measurably move ({change.estimate:+.3f} nat)"
+        return f"did not measurably move ({number(change.estimate, 3, signed=True)} nat)"
     return f"{'rose' if change.estimate > 0 else 'fell'} by {abs(change.estimate):.3f} nat"
 
 
 def _grew(margin: Measured) -> str:
     assert margin.estimate is not None
     if not margin.excludes(0.0):
-        return f"did not measurably change ({margin.estimate:+.3f} nat)"
+        return f"did not measurably change ({number(margin.estimate, 3, signed=True)} nat)"
     return f"{'grew' if margin.estimate > 0 else 'shrank'} by {abs(margin.estimate):.3f} nat"

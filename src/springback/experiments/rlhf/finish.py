@@ -83,7 +83,7 @@ def in_words(design: Design, found: Mapping[str, Any], steps: Sequence[Body]) ->
 
 
 def _shown(value: Measured) -> str:
-    return f"{value.estimate:+.3g} [{value.low:+.3g}, {value.high:+.3g}]"
+    return f"{value.estimate:+.3g} [{value.low:+.3g}, {value.high:+.3g}]".replace("-", "−")
 
 
 def _read(run: Run, when: str) -> list[Body]:
